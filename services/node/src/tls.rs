@@ -1,0 +1,25 @@
+//! Who is on the other end of a connection, and the connections themselves.
+//!
+//! Each state has its own certificate authority; a caller is what the SPIFFE id in its certificate
+//! says. Reading order is a connection's life: [`Identity`] is the name, [`TlsMaterial`] the files,
+//! `verify` decides whom to believe, `config` makes the rustls configurations, [`serve`] accepts,
+//! [`connect`] dials.
+//!
+//! TLS 1.3 only (RFC 8446), aws-lc-rs only, client certificates always, no session resumption: a
+//! resumed session would skip the verification of the certificate.
+
+mod config;
+mod connect;
+mod identity;
+mod material;
+mod serve;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::ConfigError;
+pub use connect::{ConnectError, connect, connect_lazy, connect_stream};
+pub use identity::{Identity, IdentityError};
+pub use material::{LoadedTls, MaterialError, TlsMaterial};
+pub use serve::{ServeLimits, serve};

@@ -1,0 +1,85 @@
+//! One command for everything CI does: `cargo xtask test`.
+//!
+//! Each step is a subcommand too. A tool that is missing is installed under `target/tools`; one that
+//! cannot be had fails its step and says what is missing.
+
+mod contract;
+mod demo;
+mod dependencies;
+mod hygiene;
+mod oracles;
+mod process;
+mod rust;
+mod step;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use step::{Step, run_all};
+use workspace::Workspace;
+
+/// Everything CI does: what is cheap and fails often comes first.
+const TEST: &[Step] = &[
+    rust::FMT,
+    hygiene::STEP,
+    contract::STEP,
+    dependencies::STEP,
+    rust::CLIPPY,
+    rust::TEST,
+    rust::RELEASE,
+    demo::SMALL,
+    oracles::STEP,
+    demo::FULL,
+];
+const LINT: &[Step] = &[
+    rust::FMT,
+    hygiene::STEP,
+    contract::STEP,
+    dependencies::STEP,
+    rust::CLIPPY,
+];
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let [word] = words.as_slice() else {
+        return usage();
+    };
+    let steps: &[Step] = match word.as_str() {
+        "test" => TEST,
+        "lint" => LINT,
+        "unit" => &[rust::TEST],
+        "hygiene" => &[hygiene::STEP],
+        "buf" => &[contract::STEP],
+        "deny" => &[dependencies::STEP],
+        "demo" => &[rust::RELEASE, demo::FULL],
+        "oracles" => &[rust::RELEASE, demo::SMALL, oracles::STEP],
+        "release-contract" => &[contract::RELEASE],
+        _ => return usage(),
+    };
+    match Workspace::find() {
+        Ok(workspace) => run_all(&workspace, steps),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage() -> ExitCode {
+    eprintln!(
+        "\
+usage: cargo xtask COMMAND
+
+  test              everything CI does, in order; stops at the first failure
+  lint              rustfmt, hygiene, buf, cargo-deny, clippy
+  unit              cargo test --workspace
+  hygiene           what may not be committed, and what the audit may not depend on
+  buf               lint, format and breaking changes of proto/
+  deny              cargo-deny: banned crates, licences, sources
+  demo              the README's demo at full size, judged by its last line
+  oracles           a small demo, its exported logs verified by programs of others
+  release-contract  writes proto/released.binpb, after a release (proto/README.md)"
+    );
+    ExitCode::from(2)
+}
