@@ -26,42 +26,26 @@ const SECONDS_TARGET: f64 = 90.0;
 const SILENCE: Duration = Duration::from_secs(300);
 
 /// The least demo that plants every violation; the oracles read what it exports.
-pub const SMALL: Step = Step {
-    name: "demo, small",
-    run: |workspace| play(workspace, SMALL_WORKERS, &workspace.small_demo()),
-};
+pub const SMALL: Step =
+    Step { name: "demo, small", run: |workspace| play(workspace, SMALL_WORKERS, &workspace.small_demo()) };
 
 /// The demo at full size.
 pub const FULL: Step = Step {
     name: "demo, full size",
-    run: |workspace| {
-        play(
-            workspace,
-            FULL_WORKERS,
-            &workspace.path("target/xtask/demo-full"),
-        )
-    },
+    run: |workspace| play(workspace, FULL_WORKERS, &workspace.path("target/xtask/demo-full")),
 };
 
 fn play(workspace: &Workspace, workers: u64, dir: &Path) -> Result<Outcome> {
     if dir.exists() {
         fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))?;
     }
-    let mut command =
-        workspace.cargo("run --locked --release --bin convenio -- demo --output json");
-    command
-        .args(["--workers", &workers.to_string(), "--dir"])
-        .arg(dir);
-    let summary: Value = serde_json::from_str(&last_line(&mut command)?)
-        .context("the demo's last line is not JSON")?;
+    let mut command = workspace.cargo("run --locked --release --bin convenio -- demo --output json");
+    command.args(["--workers", &workers.to_string(), "--dir"]).arg(dir);
+    let summary: Value = serde_json::from_str(&last_line(&mut command)?).context("the demo's last line is not JSON")?;
     judge(&summary, workers)?;
     let seconds = summary["seconds"].as_f64().context("no number `seconds`")?;
     if workers == FULL_WORKERS {
-        let met = if seconds < SECONDS_TARGET {
-            "met"
-        } else {
-            "NOT met, on this machine now"
-        };
+        let met = if seconds < SECONDS_TARGET { "met" } else { "NOT met, on this machine now" };
         println!("{seconds:.1} s; target {SECONDS_TARGET} s on two idle cores: {met}");
     }
     Ok(Outcome::Passed)
@@ -70,11 +54,8 @@ fn play(workspace: &Workspace, workers: u64, dir: &Path) -> Result<Outcome> {
 /// Runs the demo, shows what it prints, and returns the last line of it.
 fn last_line(command: &mut Command) -> Result<String> {
     println!("$ {}", shown(command));
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| cannot_start(command))?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(|| cannot_start(command))?;
     let last = follow(&mut child)?;
     let status = child.wait()?;
     ensure!(status.success(), "the demo ended with {status}");
@@ -110,40 +91,21 @@ fn follow(child: &mut Child) -> Result<Option<String>> {
 
 /// Whether the summary says what the README promises.
 fn judge(summary: &Value, workers: u64) -> Result<()> {
-    ensure!(
-        summary["audit"] == "ok",
-        "the demo's audit is {}, not \"ok\"",
-        summary["audit"]
-    );
-    let number = |name: &str| {
-        summary[name]
-            .as_u64()
-            .with_context(|| format!("the demo's summary has no whole number `{name}`"))
-    };
+    ensure!(summary["audit"] == "ok", "the demo's audit is {}, not \"ok\"", summary["audit"]);
+    let number =
+        |name: &str| summary[name].as_u64().with_context(|| format!("the demo's summary has no whole number `{name}`"));
     for (name, expected) in [("job_orders", JOB_ORDERS), ("workers", workers)] {
         let found = number(name)?;
         ensure!(found == expected, "`{name}` is {found}, not {expected}");
     }
-    for name in [
-        "seats",
-        "placed",
-        "records_sv_to_ca",
-        "records_ca_to_sv",
-        "receipts",
-    ] {
+    for name in ["seats", "placed", "records_sv_to_ca", "records_ca_to_sv", "receipts"] {
         ensure!(number(name)? > 0, "`{name}` is 0");
     }
     for name in ["accepted", "rejected", "findings"] {
-        ensure!(
-            number(name)? > 0,
-            "`{name}` is 0 although violations are planted"
-        );
+        ensure!(number(name)? > 0, "`{name}` is 0 although violations are planted");
     }
     let memory = summary["rss_mib"].as_f64().context("no number `rss_mib`")?;
-    ensure!(
-        memory < MEMORY_LIMIT as f64,
-        "a node's memory peaked at {memory} MiB; the limit is {MEMORY_LIMIT}"
-    );
+    ensure!(memory < MEMORY_LIMIT as f64, "a node's memory peaked at {memory} MiB; the limit is {MEMORY_LIMIT}");
     Ok(())
 }
 

@@ -9,9 +9,7 @@ pub const STEP: Step = Step {
     name: "cargo-deny",
     run: |workspace| {
         let deny = tools::cargo_deny(workspace)?;
-        run(workspace
-            .command(deny)
-            .args(["check", "bans", "licenses", "sources"]))?;
+        run(workspace.command(deny).args(["check", "bans", "licenses", "sources"]))?;
         Ok(Outcome::Passed)
     },
 };

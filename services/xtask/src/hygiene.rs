@@ -15,10 +15,7 @@ const LONG: usize = 400;
 /// An auditor trusts little code: no database, no network.
 const NOT_IN_AUDIT: [&str; 4] = ["sqlx", "hyper", "axum", "tower"];
 /// What the README must name, since CI runs it.
-const COMMANDS: [&str; 2] = [
-    "cargo run --release --bin convenio -- demo",
-    "cargo xtask test",
-];
+const COMMANDS: [&str; 2] = ["cargo run --release --bin convenio -- demo", "cargo xtask test"];
 /// A build asks the registry that its machine is set up with; a host named here would bypass it.
 /// In halves, so that this file does not name them.
 const REGISTRIES: [(&str, &str); 8] = [
@@ -59,8 +56,7 @@ fn tracked(workspace: &Workspace) -> Result<Vec<String>> {
 }
 
 fn name_fault(file: &str) -> Option<String> {
-    (file.ends_with(".key") || file.ends_with("key.pem"))
-        .then(|| format!("{file}: a key must not be committed"))
+    (file.ends_with(".key") || file.ends_with("key.pem")).then(|| format!("{file}: a key must not be committed"))
 }
 
 fn text_faults(file: &str, text: &str) -> Vec<String> {
@@ -89,20 +85,13 @@ fn is_test(file: &str) -> bool {
 }
 
 fn is_lock(file: &str) -> bool {
-    matches!(
-        file.rsplit('/').next(),
-        Some("Cargo.lock" | "package-lock.json" | "go.sum")
-    )
+    matches!(file.rsplit('/').next(), Some("Cargo.lock" | "package-lock.json" | "go.sum"))
 }
 
 fn readme_faults(workspace: &Workspace) -> Result<Vec<String>> {
     let readme = fs::read_to_string(workspace.path("README.md")).context("README.md")?;
-    let missing = COMMANDS
-        .iter()
-        .filter(|command| !readme.contains(**command));
-    Ok(missing
-        .map(|command| format!("README.md: does not give the command `{command}`"))
-        .collect())
+    let missing = COMMANDS.iter().filter(|command| !readme.contains(**command));
+    Ok(missing.map(|command| format!("README.md: does not give the command `{command}`")).collect())
 }
 
 fn audit_dependencies(workspace: &Workspace) -> Result<String> {
@@ -111,18 +100,11 @@ fn audit_dependencies(workspace: &Workspace) -> Result<String> {
 
 /// `tree`: a line `<package> v<version>…` for each dependency.
 fn audit_faults(tree: &str) -> Vec<String> {
-    let packages = tree
-        .lines()
-        .filter_map(|line| line.split_whitespace().next());
-    let mut found: Vec<_> = packages
-        .filter(|name| NOT_IN_AUDIT.contains(name))
-        .collect();
+    let packages = tree.lines().filter_map(|line| line.split_whitespace().next());
+    let mut found: Vec<_> = packages.filter(|name| NOT_IN_AUDIT.contains(name)).collect();
     found.sort_unstable();
     found.dedup();
-    found
-        .iter()
-        .map(|name| format!("convenio-audit depends on {name}"))
-        .collect()
+    found.iter().map(|name| format!("convenio-audit depends on {name}")).collect()
 }
 
 #[cfg(test)]
@@ -140,11 +122,7 @@ mod tests {
     fn long_files_are_refused_tests_excepted() {
         let text = "x\n".repeat(MAX_LINES + 1);
         assert_eq!(text_faults("services/a/src/b.rs", &text).len(), 1);
-        for file in [
-            "services/a/tests/it.rs",
-            "services/a/src/b/tests.rs",
-            "deploy/x.csv",
-        ] {
+        for file in ["services/a/tests/it.rs", "services/a/src/b/tests.rs", "deploy/x.csv"] {
             assert!(text_faults(file, &text).is_empty(), "{file}");
         }
     }

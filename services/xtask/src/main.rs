@@ -32,13 +32,7 @@ const TEST: &[Step] = &[
     oracles::STEP,
     demo::FULL,
 ];
-const LINT: &[Step] = &[
-    rust::FMT,
-    hygiene::STEP,
-    contract::STEP,
-    dependencies::STEP,
-    rust::CLIPPY,
-];
+const LINT: &[Step] = &[rust::FMT, hygiene::STEP, contract::STEP, dependencies::STEP, rust::CLIPPY];
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

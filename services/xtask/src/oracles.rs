@@ -28,10 +28,7 @@ pub const STEP: Step = Step {
         let folder = workspace.path(FOLDER);
         let requirements = folder.join("requirements.txt");
         let python = tools::environment(workspace, "oracles", &python, &requirements)?;
-        run(workspace
-            .command(&python)
-            .arg("-B")
-            .arg(folder.join("selftest.py")))?;
+        run(workspace.command(&python).arg("-B").arg(folder.join("selftest.py")))?;
         for state in ["sv", "ca"] {
             let bundle = workspace.small_demo().join(state).join("bundle");
             verify(workspace, &python, &bundle)?;
@@ -41,16 +38,8 @@ pub const STEP: Step = Step {
 };
 
 fn verify(workspace: &Workspace, python: &Path, bundle: &Path) -> Result<()> {
-    ensure!(
-        bundle.join("logs").is_dir(),
-        "{} holds no logs: the small demo did not export it",
-        bundle.display()
-    );
-    let keys = stdout_of(
-        workspace
-            .cargo("run --locked --quiet --release --bin convenio-audit -- keys")
-            .arg(bundle),
-    )?;
+    ensure!(bundle.join("logs").is_dir(), "{} holds no logs: the small demo did not export it", bundle.display());
+    let keys = stdout_of(workspace.cargo("run --locked --quiet --release --bin convenio-audit -- keys").arg(bundle))?;
     let mut given = tempfile::NamedTempFile::new()?;
     given.write_all(keys.as_bytes())?;
     let given = fs::File::open(given.path()).context("cannot reopen the list of keys")?;

@@ -40,11 +40,7 @@ pub fn run_all(workspace: &Workspace, steps: &[Step]) -> ExitCode {
                 not_run.push(step.name);
             }
             Err(error) => {
-                println!(
-                    "<== {}: FAILED after {}\n\nerror: {error:#}\n",
-                    step.name,
-                    seconds(watch())
-                );
+                println!("<== {}: FAILED after {}\n\nerror: {error:#}\n", step.name, seconds(watch()));
                 let rest: Vec<_> = steps[number..].iter().map(|step| step.name).collect();
                 if !rest.is_empty() {
                     println!("not reached: {}", rest.join(", "));
@@ -63,19 +59,12 @@ pub fn run_all(workspace: &Workspace, steps: &[Step]) -> ExitCode {
 }
 
 fn closing_line(passed: usize, failed: usize, not_run: usize) -> String {
-    let skipped = if not_run > 0 {
-        format!(", {not_run} skipped")
-    } else {
-        String::new()
-    };
+    let skipped = if not_run > 0 { format!(", {not_run} skipped") } else { String::new() };
     format!("{passed} passed, {failed} failed{skipped}")
 }
 
 /// Time passed since the call; the only clock of the xtask.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "it times programs, and is none of the service"
-)]
+#[allow(clippy::disallowed_methods, reason = "it times programs, and is none of the service")]
 fn stopwatch() -> impl Fn() -> Duration {
     let start = Instant::now();
     move || start.elapsed()

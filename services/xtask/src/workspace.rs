@@ -19,9 +19,7 @@ impl Workspace {
             .nth(2)
             .filter(|root| root.join("Cargo.toml").is_file())
             .with_context(|| format!("no workspace above {}", manifest.display()))?;
-        Ok(Self {
-            root: root.to_owned(),
-        })
+        Ok(Self { root: root.to_owned() })
     }
 
     /// `relative` to the root of the checkout.
