@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::process::stdout_of;
 use crate::step::{Outcome, Step};
@@ -42,7 +42,7 @@ pub const STEP: Step = Step {
                 faults.extend(text_faults(file, &text));
             }
         }
-        faults.extend(readme_faults(workspace)?);
+        faults.extend(readme_faults(workspace));
         faults.extend(audit_faults(&audit_dependencies(workspace)?));
         ensure!(faults.is_empty(), "\n  {}", faults.join("\n  "));
         println!("{} tracked files", files.len());
@@ -88,10 +88,12 @@ fn is_lock(file: &str) -> bool {
     matches!(file.rsplit('/').next(), Some("Cargo.lock" | "package-lock.json" | "go.sum"))
 }
 
-fn readme_faults(workspace: &Workspace) -> Result<Vec<String>> {
-    let readme = fs::read_to_string(workspace.path("README.md")).context("README.md")?;
+fn readme_faults(workspace: &Workspace) -> Vec<String> {
+    let Ok(readme) = fs::read_to_string(workspace.path("README.md")) else {
+        return vec!["README.md: missing or not text".to_owned()];
+    };
     let missing = COMMANDS.iter().filter(|command| !readme.contains(**command));
-    Ok(missing.map(|command| format!("README.md: does not give the command `{command}`")).collect())
+    missing.map(|command| format!("README.md: does not give the command `{command}`")).collect()
 }
 
 fn audit_dependencies(workspace: &Workspace) -> Result<String> {
