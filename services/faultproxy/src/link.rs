@@ -39,8 +39,7 @@ struct Accounts {
 
 impl Default for Link {
     fn default() -> Self {
-        let accounts =
-            Accounts { forwarded: [0; 2], left: [None; 2], epoch: CancellationToken::new() };
+        let accounts = Accounts { forwarded: [0; 2], left: [None; 2], epoch: CancellationToken::new() };
         Self { mode: watch::Sender::new(Mode::default()), accounts: Mutex::new(accounts) }
     }
 }
@@ -122,12 +121,7 @@ impl Link {
         tokio::try_join!(read, write).map(drop)
     }
 
-    async fn forward(
-        &self,
-        to: &mut OwnedWriteHalf,
-        chunk: &[u8],
-        direction: Direction,
-    ) -> io::Result<()> {
+    async fn forward(&self, to: &mut OwnedWriteHalf, chunk: &[u8], direction: Direction) -> io::Result<()> {
         if direction == Direction::ToClient && self.mode().lose_answers {
             return Ok(());
         }

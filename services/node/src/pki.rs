@@ -5,9 +5,8 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber, date_time_ymd,
 };
 
 /// Bytes of a serial number: RFC 5280 §4.1.2.2 allows 20, unpredictability asks for 8.
@@ -77,11 +76,7 @@ impl Authority {
     ///
     /// # Errors
     /// [`PkiError`].
-    pub fn create(
-        trust_domain: &str,
-        not_before: SystemTime,
-        not_after: SystemTime,
-    ) -> Result<Self, PkiError> {
+    pub fn create(trust_domain: &str, not_before: SystemTime, not_after: SystemTime) -> Result<Self, PkiError> {
         let mut params = params(&format!("{trust_domain} CA"), not_before, not_after)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -123,9 +118,7 @@ impl Authority {
 
 impl CertRequest {
     fn alternative_names(&self) -> Result<Vec<SanType>, PkiError> {
-        let name = |text: &String| {
-            text.as_str().try_into().map_err(|_| PkiError::Name(text.clone()))
-        };
+        let name = |text: &String| text.as_str().try_into().map_err(|_| PkiError::Name(text.clone()));
         let mut names = vec![SanType::URI(name(&self.uri)?)];
         for dns in &self.dns {
             names.push(SanType::DnsName(name(dns)?));
@@ -146,11 +139,7 @@ impl Usage {
     }
 }
 
-fn params(
-    name: &str,
-    not_before: SystemTime,
-    not_after: SystemTime,
-) -> Result<CertificateParams, PkiError> {
+fn params(name: &str, not_before: SystemTime, not_after: SystemTime) -> Result<CertificateParams, PkiError> {
     let (start, end) = (second(not_before)?, second(not_after)?);
     if end <= start {
         return Err(PkiError::Validity);

@@ -42,12 +42,7 @@ impl LoadedTls {
     /// # Errors
     /// [`ConfigError`] if an authority cannot be used.
     pub fn server_config(&self) -> Result<ServerConfig, ConfigError> {
-        let by_trust_domain = self
-            .roots
-            .keys()
-            .map(|domain| Ok((domain.clone(), self.client_verifier(domain)?)))
-            .collect::<Result<BTreeMap<_, _>, ConfigError>>()?;
-        let verifier = TrustDomainClientVerifier::new(by_trust_domain, self.provider.clone());
+        let verifier = self.trust_domain_verifier()?;
         let mut config = ServerConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&version::TLS13])?
             .with_client_cert_verifier(Arc::new(verifier))
@@ -68,8 +63,7 @@ impl LoadedTls {
         let chain = WebPkiServerVerifier::builder_with_provider(roots, self.provider.clone())
             .build()
             .map_err(|source| verifier_error(trust_domain, source))?;
-        let verifier =
-            NodeServerVerifier::new(chain, trust_domain.to_owned(), self.provider.clone());
+        let verifier = NodeServerVerifier::new(chain, trust_domain.to_owned(), self.provider.clone());
         let mut config = ClientConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&version::TLS13])?
             .dangerous()
@@ -80,11 +74,17 @@ impl LoadedTls {
         Ok(config)
     }
 
+    pub(super) fn trust_domain_verifier(&self) -> Result<TrustDomainClientVerifier, ConfigError> {
+        let by_trust_domain = self
+            .roots
+            .keys()
+            .map(|domain| Ok((domain.clone(), self.client_verifier(domain)?)))
+            .collect::<Result<BTreeMap<_, _>, ConfigError>>()?;
+        Ok(TrustDomainClientVerifier::new(by_trust_domain, self.provider.clone()))
+    }
+
     /// The verifier of one trust domain's clients; the place of its revocation lists.
-    pub(super) fn client_verifier(
-        &self,
-        trust_domain: &str,
-    ) -> Result<Arc<dyn ClientCertVerifier>, ConfigError> {
+    pub(super) fn client_verifier(&self, trust_domain: &str) -> Result<Arc<dyn ClientCertVerifier>, ConfigError> {
         let roots = self.roots(trust_domain)?;
         WebPkiClientVerifier::builder_with_provider(roots, self.provider.clone())
             .build()
@@ -92,16 +92,10 @@ impl LoadedTls {
     }
 
     fn roots(&self, trust_domain: &str) -> Result<Arc<rustls::RootCertStore>, ConfigError> {
-        self.roots
-            .get(trust_domain)
-            .cloned()
-            .ok_or_else(|| ConfigError::UnknownTrustDomain(trust_domain.to_owned()))
+        self.roots.get(trust_domain).cloned().ok_or_else(|| ConfigError::UnknownTrustDomain(trust_domain.to_owned()))
     }
 }
 
-fn verifier_error(
-    trust_domain: &str,
-    source: rustls::client::VerifierBuilderError,
-) -> ConfigError {
+fn verifier_error(trust_domain: &str, source: rustls::client::VerifierBuilderError) -> ConfigError {
     ConfigError::Verifier { trust_domain: trust_domain.to_owned(), source }
 }

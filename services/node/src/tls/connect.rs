@@ -50,11 +50,7 @@ pub enum ConnectError {
 ///
 /// # Errors
 /// [`ConnectError`] if nothing answers within 5 s or what answers is not the node that was meant.
-pub async fn connect(
-    address: &str,
-    server_name: &str,
-    tls: Arc<ClientConfig>,
-) -> Result<Channel, ConnectError> {
+pub async fn connect(address: &str, server_name: &str, tls: Arc<ClientConfig>) -> Result<Channel, ConnectError> {
     let (endpoint, name) = endpoint(server_name)?;
     let dial = dialler(address.to_owned(), name, tls);
     endpoint.connect_with_connector(dial).await.map_err(|error| ConnectError::Failed {
@@ -68,11 +64,7 @@ pub async fn connect(
 ///
 /// # Errors
 /// [`ConnectError::ServerName`].
-pub fn connect_lazy(
-    address: &str,
-    server_name: &str,
-    tls: Arc<ClientConfig>,
-) -> Result<Channel, ConnectError> {
+pub fn connect_lazy(address: &str, server_name: &str, tls: Arc<ClientConfig>) -> Result<Channel, ConnectError> {
     let (endpoint, name) = endpoint(server_name)?;
     Ok(endpoint.connect_with_connector_lazy(dialler(address.to_owned(), name, tls)))
 }
@@ -103,12 +95,7 @@ fn endpoint(server_name: &str) -> Result<(Endpoint, ServerName<'static>), Connec
         Ok(name @ ServerName::DnsName(_)) => name,
         _ => return Err(wrong()),
     };
-    let uri = Uri::builder()
-        .scheme("https")
-        .authority(server_name)
-        .path_and_query("/")
-        .build()
-        .map_err(|_| wrong())?;
+    let uri = Uri::builder().scheme("https").authority(server_name).path_and_query("/").build().map_err(|_| wrong())?;
     let endpoint = Endpoint::from(uri)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)

@@ -73,8 +73,7 @@ impl Identity {
     /// # Errors
     /// [`IdentityError`] if the certificate does not name exactly one well-formed identity.
     pub fn from_certificate(certificate: &CertificateDer<'_>) -> Result<Self, IdentityError> {
-        let (rest, certificate) =
-            X509Certificate::from_der(certificate).map_err(|_| IdentityError::Malformed)?;
+        let (rest, certificate) = X509Certificate::from_der(certificate).map_err(|_| IdentityError::Malformed)?;
         if !rest.is_empty() {
             return Err(IdentityError::Malformed);
         }
@@ -101,13 +100,9 @@ impl FromStr for Identity {
         let path = uri.strip_prefix(SCHEME).ok_or(IdentityError::NotSpiffe)?;
         // One more than a well-formed id has: what is beyond makes the id ill-formed.
         let mut segments = path.splitn(5, '/');
-        let (Some(trust_domain), Some(role), Some(organisation), post, None) = (
-            segments.next(),
-            segments.next(),
-            segments.next(),
-            segments.next(),
-            segments.next(),
-        ) else {
+        let (Some(trust_domain), Some(role), Some(organisation), post, None) =
+            (segments.next(), segments.next(), segments.next(), segments.next(), segments.next())
+        else {
             return Err(IdentityError::Shape);
         };
         Ok(Self {
@@ -129,9 +124,7 @@ impl fmt::Display for Identity {
 fn segment(text: &str, longest: usize) -> Result<String, IdentityError> {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-';
     // Segments of dots alone are relative paths: SPIFFE-ID §2.2 forbids `.` and `..`.
-    let fits = (1..=longest).contains(&text.len())
-        && text.bytes().all(allowed)
-        && !text.bytes().all(|b| b == b'.');
+    let fits = (1..=longest).contains(&text.len()) && text.bytes().all(allowed) && !text.bytes().all(|b| b == b'.');
     if fits { Ok(text.to_owned()) } else { Err(IdentityError::Segment) }
 }
 

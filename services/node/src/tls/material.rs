@@ -92,10 +92,7 @@ impl TlsMaterial {
         let own = (self.own_trust_domain.clone(), self.own_ca.clone());
         for (trust_domain, path) in std::iter::once(&own).chain(&self.partner_cas) {
             if roots.insert(trust_domain.clone(), Arc::new(authorities(path)?)).is_some() {
-                return Err(MaterialError::TrustDomainTwice {
-                    path: path.clone(),
-                    trust_domain: trust_domain.clone(),
-                });
+                return Err(MaterialError::TrustDomainTwice { path: path.clone(), trust_domain: trust_domain.clone() });
             }
         }
         Ok(LoadedTls {
@@ -109,13 +106,10 @@ impl TlsMaterial {
 
     fn own_identity(&self, chain: &[CertificateDer<'static>]) -> Result<Identity, MaterialError> {
         let leaf = chain.first().ok_or_else(|| content(&self.certificate, "no certificate"))?;
-        let identity = Identity::from_certificate(leaf)
-            .map_err(|error: IdentityError| content(&self.certificate, error))?;
+        let identity =
+            Identity::from_certificate(leaf).map_err(|error: IdentityError| content(&self.certificate, error))?;
         if identity.trust_domain != self.own_trust_domain {
-            let problem = format!(
-                "names {identity}, which is not of the own trust domain {}",
-                self.own_trust_domain
-            );
+            let problem = format!("names {identity}, which is not of the own trust domain {}", self.own_trust_domain);
             return Err(content(&self.certificate, problem));
         }
         Ok(identity)
@@ -135,11 +129,9 @@ impl LoadedTls {
     /// [`MaterialError::Content`] naming the certificate's file: expired, not yet valid, of
     /// another authority, or not for client authentication.
     pub fn check_own_chain(&self) -> Result<(), MaterialError> {
-        let verifier = self
-            .client_verifier(&self.identity.trust_domain)
-            .map_err(|error| content(&self.certificate, error))?;
-        let (leaf, intermediates) =
-            self.certified.cert.split_first().expect("a loaded chain has a leaf");
+        let verifier =
+            self.client_verifier(&self.identity.trust_domain).map_err(|error| content(&self.certificate, error))?;
+        let (leaf, intermediates) = self.certified.cert.split_first().expect("a loaded chain has a leaf");
         verifier
             .verify_client_cert(leaf, intermediates, rustls_pki_types::UnixTime::now())
             .map(drop)
@@ -156,10 +148,9 @@ fn certified_key(
     let key = PrivateKeyDer::from_pem_slice(&read(key_path)?)
         .map_err(|error| content(key_path, pem_problem(&error, "private key")))?;
     CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => content(
-            key_path,
-            format!("is not the key of the certificate in {}", chain_path.display()),
-        ),
+        rustls::Error::InconsistentKeys(_) => {
+            content(key_path, format!("is not the key of the certificate in {}", chain_path.display()))
+        }
         _ => content(key_path, "unusable or truncated private key"),
     })
 }

@@ -144,8 +144,7 @@ async fn handshake(
         })?;
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let leaf = chain.first().ok_or(Refusal::Reason("CERTIFICATE_MISSING"))?;
-    let identity =
-        Identity::from_certificate(leaf).map_err(|error| Refusal::Reason(error.reason()))?;
+    let identity = Identity::from_certificate(leaf).map_err(|error| Refusal::Reason(error.reason()))?;
     Ok((stream, Arc::new(identity)))
 }
 
@@ -185,11 +184,7 @@ async fn connection<S, B>(
     }
 }
 
-fn http(
-    executor: StreamExecutor,
-    is_http2: bool,
-    limits: &ServeLimits,
-) -> auto::Builder<StreamExecutor> {
+fn http(executor: StreamExecutor, is_http2: bool, limits: &ServeLimits) -> auto::Builder<StreamExecutor> {
     // ALPN has settled the version: guessing it from the first bytes could wait for ever.
     let builder = auto::Builder::new(executor);
     let mut builder = if is_http2 { builder.http2_only() } else { builder.http1_only() };

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, PeerIncompatible,
-    SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, PeerIncompatible, SignatureScheme,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
@@ -59,18 +58,16 @@ pub(super) fn reason(error: &Error) -> &'static str {
     use CertificateError as C;
     match error {
         Error::NoCertificatesPresented => "CERTIFICATE_MISSING",
-        Error::PeerIncompatible(PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon) => {
-            "SIGNATURE_SCHEME"
-        }
+        Error::PeerIncompatible(PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon) => "SIGNATURE_SCHEME",
         Error::PeerIncompatible(_) => "PROTOCOL_UNSUPPORTED",
         Error::AlertReceived(_) => "PEER_ALERT",
         Error::InvalidCertificate(problem) => match problem {
             C::Expired | C::ExpiredContext { .. } => "CERTIFICATE_EXPIRED",
             C::NotValidYet | C::NotValidYetContext { .. } => "CERTIFICATE_NOT_YET_VALID",
             C::Revoked => "CERTIFICATE_REVOKED",
-            C::UnknownRevocationStatus
-            | C::ExpiredRevocationList
-            | C::ExpiredRevocationListContext { .. } => "REVOCATION_UNKNOWN",
+            C::UnknownRevocationStatus | C::ExpiredRevocationList | C::ExpiredRevocationListContext { .. } => {
+                "REVOCATION_UNKNOWN"
+            }
             C::UnknownIssuer | C::BadSignature => "CERTIFICATE_AUTHORITY",
             C::NotValidForName | C::NotValidForNameContext { .. } => "SERVER_NAME",
             C::InvalidPurpose | C::InvalidPurposeContext { .. } => "CERTIFICATE_PURPOSE",
@@ -88,9 +85,7 @@ pub(super) fn problem(error: &Error) -> String {
     match reason(error) {
         "CERTIFICATE_EXPIRED" => "the certificate has expired".to_owned(),
         "CERTIFICATE_NOT_YET_VALID" => "the certificate is not valid yet".to_owned(),
-        "CERTIFICATE_AUTHORITY" => {
-            "the certificate was not issued by the authority of its trust domain".to_owned()
-        }
+        "CERTIFICATE_AUTHORITY" => "the certificate was not issued by the authority of its trust domain".to_owned(),
         "CERTIFICATE_PURPOSE" => "the certificate is not for this use (extended key usage)".to_owned(),
         other => format!("the certificate is not accepted ({other})"),
     }
@@ -106,11 +101,7 @@ impl TrustDomainClientVerifier {
 }
 
 impl NodeServerVerifier {
-    pub(super) fn new(
-        chain: Arc<WebPkiServerVerifier>,
-        trust_domain: String,
-        provider: Arc<CryptoProvider>,
-    ) -> Self {
+    pub(super) fn new(chain: Arc<WebPkiServerVerifier>, trust_domain: String, provider: Arc<CryptoProvider>) -> Self {
         Self { chain, trust_domain, provider }
     }
 }
