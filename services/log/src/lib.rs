@@ -21,6 +21,8 @@ pub mod tree;
 
 #[cfg(test)]
 mod naive;
+#[cfg(test)]
+mod parties;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use hash::{Hash, empty_root, leaf_hash, node_hash};

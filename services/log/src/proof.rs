@@ -82,11 +82,7 @@ pub fn root_from<S: HashSource + ?Sized>(source: &S, size: u64) -> Result<Hash, 
 ///
 /// # Errors
 /// [`ProofError::IndexOutOfRange`], [`ProofError::SizeTooLarge`], or the source's own error.
-pub fn inclusion<S: HashSource + ?Sized>(
-    source: &S,
-    index: u64,
-    size: u64,
-) -> Result<Vec<Hash>, ProofError<S::Error>> {
+pub fn inclusion<S: HashSource + ?Sized>(source: &S, index: u64, size: u64) -> Result<Vec<Hash>, ProofError<S::Error>> {
     check_size(size)?;
     if index >= size {
         return Err(ProofError::IndexOutOfRange { index, size });
@@ -112,11 +108,7 @@ pub fn inclusion<S: HashSource + ?Sized>(
 ///
 /// # Errors
 /// [`ProofError::OldAboveNew`], [`ProofError::SizeTooLarge`], or the source's own error.
-pub fn consistency<S: HashSource + ?Sized>(
-    source: &S,
-    old: u64,
-    new: u64,
-) -> Result<Vec<Hash>, ProofError<S::Error>> {
+pub fn consistency<S: HashSource + ?Sized>(source: &S, old: u64, new: u64) -> Result<Vec<Hash>, ProofError<S::Error>> {
     check_size(new)?;
     if old > new {
         return Err(ProofError::OldAboveNew { old, new });
@@ -154,11 +146,7 @@ fn split(count: u64) -> u64 {
 
 /// `MTH(D[low..high])` of a node of the tree: `low` is a multiple of every complete subtree
 /// that the range decomposes into. The range is not empty.
-fn range<S: HashSource + ?Sized>(
-    source: &S,
-    low: u64,
-    high: u64,
-) -> Result<Hash, ProofError<S::Error>> {
+fn range<S: HashSource + ?Sized>(source: &S, low: u64, high: u64) -> Result<Hash, ProofError<S::Error>> {
     let mut rest = high - low;
     let mut end = high;
     let mut right: Option<Hash> = None;

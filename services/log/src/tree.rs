@@ -77,12 +77,7 @@ impl Frontier {
     /// The root at the present size.
     #[must_use]
     pub fn root(&self) -> Hash {
-        self.peaks
-            .iter()
-            .rev()
-            .copied()
-            .reduce(|right, left| node_hash(&left, &right))
-            .unwrap_or_else(empty_root)
+        root_of_peaks(self.peaks.iter().rev().copied())
     }
 }
 
@@ -113,6 +108,12 @@ impl MemoryTree {
         self.levels.first().map_or(&[], Vec::as_slice)
     }
 
+    /// The leaf hashes alone.
+    #[must_use]
+    pub fn into_leaves(self) -> Vec<Hash> {
+        self.levels.into_iter().next().unwrap_or_default()
+    }
+
     /// Appends one leaf hash.
     pub fn append(&mut self, leaf: Hash) {
         let mut hash = leaf;
@@ -140,12 +141,14 @@ impl MemoryTree {
     /// The root at the present size.
     #[must_use]
     pub fn root(&self) -> Hash {
-        // An odd level's last node is a peak; going up, peaks come from right to left.
-        let peaks = self.levels.iter().filter(|nodes| nodes.len() % 2 == 1);
-        peaks
-            .filter_map(|nodes| nodes.last().copied())
-            .reduce(|right, left| node_hash(&left, &right))
-            .unwrap_or_else(empty_root)
+        root_of_peaks(self.peaks_from_right())
+    }
+
+    /// Roots of the maximal complete subtrees, from right (smallest) to left: an odd level's
+    /// last node is one.
+    pub(crate) fn peaks_from_right(&self) -> impl Iterator<Item = Hash> {
+        let odd = self.levels.iter().filter(|nodes| nodes.len() % 2 == 1);
+        odd.filter_map(|nodes| nodes.last().copied())
     }
 }
 
@@ -155,6 +158,11 @@ impl FromIterator<Hash> for MemoryTree {
         leaves.into_iter().for_each(|leaf| tree.append(leaf));
         tree
     }
+}
+
+/// The root over the maximal complete subtrees, given from right to left.
+pub(crate) fn root_of_peaks(peaks: impl Iterator<Item = Hash>) -> Hash {
+    peaks.reduce(|right, left| node_hash(&left, &right)).unwrap_or_else(empty_root)
 }
 
 /// A subtree was asked for that the tree does not hold complete.
@@ -201,10 +209,7 @@ mod tests {
     #[test]
     fn impossible_state_is_refused() {
         let peak = Hash::from([1; 32]);
-        assert_eq!(
-            Frontier::from_parts(3, vec![peak]),
-            Err(TreeError::PeakCount { size: 3, peaks: 1 })
-        );
+        assert_eq!(Frontier::from_parts(3, vec![peak]), Err(TreeError::PeakCount { size: 3, peaks: 1 }));
         assert_eq!(Frontier::from_parts(1 << 63, vec![peak]), Err(TreeError::SizeTooLarge));
         assert!(Frontier::from_parts(0, vec![peak]).is_err());
     }

@@ -8,13 +8,7 @@ use crate::{Hash, MAX_SIZE, empty_root, node_hash};
 ///
 /// # Errors
 /// [`ProofError`] if the proof does not hold exactly.
-pub fn verify_inclusion(
-    proof: &[Hash],
-    leaf: &Hash,
-    index: u64,
-    size: u64,
-    root: &Hash,
-) -> Result<(), ProofError> {
+pub fn verify_inclusion(proof: &[Hash], leaf: &Hash, index: u64, size: u64, root: &Hash) -> Result<(), ProofError> {
     check(proof, size)?;
     if index >= size {
         return Err(ProofError::IndexOutOfRange { index, size });
@@ -61,21 +55,14 @@ pub fn verify_consistency(
         if !proof.is_empty() {
             return Err(ProofError::WrongLength);
         }
-        let (expected, given) =
-            if old == new { (old_root, new_root) } else { (&empty_root(), old_root) };
+        let (expected, given) = if old == new { (old_root, new_root) } else { (&empty_root(), old_root) };
         return same_root(expected, given);
     }
     extend(proof, old, old_root, new, new_root)
 }
 
 /// The general case, `0 < old < new`.
-fn extend(
-    proof: &[Hash],
-    old: u64,
-    old_root: &Hash,
-    new: u64,
-    new_root: &Hash,
-) -> Result<(), ProofError> {
+fn extend(proof: &[Hash], old: u64, old_root: &Hash, new: u64, new_root: &Hash) -> Result<(), ProofError> {
     // A complete old tree is a node of the new one: the proof need not repeat it.
     let (first, rest) = match proof {
         [] => return Err(ProofError::WrongLength),
