@@ -1,0 +1,183 @@
+//! The trust file: what a verifier knows from outside, for example from the official gazette.
+//!
+//! ```text
+//! # comment
+//! agreement <id> <digest, 64 hexadecimal digits>
+//! root <party> <k> <SPKI in base64> …
+//! checkpoint <origin> <size> <root in base64>
+//! ```
+//!
+//! One item a line, single spaces, `\n` line ends; empty lines and lines that begin with `#` say nothing.
+
+use std::fmt;
+
+use crate::encoding::{base64, decimal, hex32, unbase64};
+use crate::key::PublicKey;
+use crate::name::is_agreement;
+use crate::origin::LogOrigin;
+use crate::root::RootSet;
+
+/// Largest trust file, bytes.
+pub const MAX_TRUST: usize = 256 * 1024;
+
+/// A version of an agreement that is trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedAgreement {
+    /// Agreement id.
+    pub id: String,
+    /// Digest of the pack.
+    pub digest: [u8; 32],
+}
+
+/// A state of a log that is known from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinnedCheckpoint {
+    /// The log.
+    pub origin: LogOrigin,
+    /// Number of entries.
+    pub size: u64,
+    /// Root hash of the tree of that size.
+    pub root: [u8; 32],
+}
+
+/// What a trust file says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrustFile {
+    /// Trusted versions; an agreement may have several.
+    pub agreements: Vec<TrustedAgreement>,
+    /// Roots, one set for each party.
+    pub roots: Vec<RootSet>,
+    /// Pinned checkpoints, one for each log and size.
+    pub checkpoints: Vec<PinnedCheckpoint>,
+}
+
+/// A line that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} of the trust file: {fault}")]
+pub struct TrustError {
+    /// Number of the line, from 1; 0 for the file as a whole.
+    pub line: usize,
+    /// What is wrong.
+    pub fault: TrustFault,
+}
+
+/// What is wrong with a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TrustFault {
+    /// The file is longer than [`MAX_TRUST`].
+    #[error("longer than 256 KiB")]
+    TooLarge,
+    /// The line begins with no known word.
+    #[error("begins with none of `agreement`, `root`, `checkpoint`")]
+    Keyword,
+    /// The line has too many or too few fields.
+    #[error("has the wrong number of fields")]
+    Fields,
+    /// A field does not have its form.
+    #[error("field `{0}` is malformed")]
+    Field(&'static str),
+    /// The threshold and the keys do not fit each other.
+    #[error("not 1 to 16 distinct keys with a threshold they can reach")]
+    RootSet,
+    /// An earlier line says it already.
+    #[error("repeats what an earlier line says")]
+    Repeated,
+}
+
+impl TrustFile {
+    /// Reads a trust file.
+    ///
+    /// # Errors
+    /// [`TrustError`] with the number of the first bad line.
+    pub fn parse(text: &str) -> Result<Self, TrustError> {
+        if text.len() > MAX_TRUST {
+            return Err(TrustError { line: 0, fault: TrustFault::TooLarge });
+        }
+        let mut file = Self::default();
+        for (at, line) in text.split('\n').enumerate() {
+            if !line.is_empty() && !line.starts_with('#') {
+                file.line(line).map_err(|fault| TrustError { line: at + 1, fault })?;
+            }
+        }
+        Ok(file)
+    }
+
+    /// Whether that version of the agreement is trusted.
+    #[must_use]
+    pub fn trusts(&self, agreement: &str, digest: &[u8; 32]) -> bool {
+        self.agreements.iter().any(|trusted| trusted.id == agreement && trusted.digest == *digest)
+    }
+
+    /// The roots of a party.
+    #[must_use]
+    pub fn roots_of(&self, party: &str) -> Option<&RootSet> {
+        self.roots.iter().find(|roots| roots.party() == party)
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), TrustFault> {
+        let fields: Vec<&str> = line.split(' ').collect();
+        match fields.as_slice() {
+            ["agreement", rest @ ..] => push_new(&mut self.agreements, agreement(rest)?, |a, b| a == b),
+            ["root", rest @ ..] => push_new(&mut self.roots, root(rest)?, |a, b| a.party() == b.party()),
+            ["checkpoint", rest @ ..] => {
+                push_new(&mut self.checkpoints, checkpoint(rest)?, |a, b| a.origin == b.origin && a.size == b.size)
+            }
+            _ => Err(TrustFault::Keyword),
+        }
+    }
+}
+
+fn push_new<T>(list: &mut Vec<T>, item: T, same: impl Fn(&T, &T) -> bool) -> Result<(), TrustFault> {
+    if list.iter().any(|earlier| same(earlier, &item)) {
+        return Err(TrustFault::Repeated);
+    }
+    list.push(item);
+    Ok(())
+}
+
+fn agreement(fields: &[&str]) -> Result<TrustedAgreement, TrustFault> {
+    let [id, digest] = fields else { return Err(TrustFault::Fields) };
+    if !is_agreement(id) {
+        return Err(TrustFault::Field("id"));
+    }
+    Ok(TrustedAgreement { id: (*id).into(), digest: hex32(digest).ok_or(TrustFault::Field("digest"))? })
+}
+
+fn root(fields: &[&str]) -> Result<RootSet, TrustFault> {
+    let [party, threshold, keys @ ..] = fields else { return Err(TrustFault::Fields) };
+    if !crate::name::is_party(party) {
+        return Err(TrustFault::Field("party"));
+    }
+    let threshold = decimal(threshold).and_then(|k| usize::try_from(k).ok()).ok_or(TrustFault::Field("k"))?;
+    let keys = keys.iter().map(|key| PublicKey::from_spki_base64(key)).collect::<Result<_, _>>();
+    RootSet::new(party, threshold, keys.map_err(|_| TrustFault::Field("spki"))?).map_err(|_| TrustFault::RootSet)
+}
+
+fn checkpoint(fields: &[&str]) -> Result<PinnedCheckpoint, TrustFault> {
+    let [origin, size, root] = fields else { return Err(TrustFault::Fields) };
+    Ok(PinnedCheckpoint {
+        origin: origin.parse().map_err(|_| TrustFault::Field("origin"))?,
+        size: decimal(size).ok_or(TrustFault::Field("size"))?,
+        root: unbase64(root).and_then(|root| root.try_into().ok()).ok_or(TrustFault::Field("root"))?,
+    })
+}
+
+impl fmt::Display for TrustFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for TrustedAgreement { id, digest } in &self.agreements {
+            writeln!(f, "agreement {id} {}", hex::encode(digest))?;
+        }
+        for roots in &self.roots {
+            write!(f, "root {} {}", roots.party(), roots.threshold())?;
+            roots.keys().iter().try_for_each(|key| write!(f, " {}", key.spki_base64()))?;
+            writeln!(f)?;
+        }
+        for PinnedCheckpoint { origin, size, root } in &self.checkpoints {
+            writeln!(f, "checkpoint {origin} {size} {}", base64(root))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
