@@ -1,0 +1,266 @@
+//! A pack: an agreement's configuration and messages, loaded once and checked whole.
+
+mod compile;
+mod error;
+mod lint;
+mod options;
+mod rules;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use prost_protovalidate::Validator;
+use prost_reflect::{DescriptorPool, MessageDescriptor};
+
+use crate::config::{Config, Origin, Party};
+use crate::digest::{Files, FilesError, read_bounded};
+use crate::lifecycle::{Lifecycle, Role};
+use crate::plan::{MessagePlan, Root, TermRule};
+
+pub use error::PackError;
+pub(crate) use lint::Messages;
+pub(crate) use options::Place;
+
+/// An agreement, ready for use. Cheap to clone, shared between threads.
+#[derive(Clone)]
+pub struct Pack {
+    inner: Arc<Inner>,
+}
+
+/// What a pack holds.
+struct Inner {
+    digest: [u8; 32],
+    files: Files,
+    config: Config,
+    lifecycle: Lifecycle,
+    pool: DescriptorPool,
+    plans: BTreeMap<String, MessagePlan>,
+    extensions: HashMap<Root, MessageDescriptor>,
+    terms: Vec<TermRule>,
+    validator: Validator,
+}
+
+/// Identifiers of the packs below `agreements_dir`, sorted.
+///
+/// # Errors
+/// [`PackError`] if the folder cannot be read.
+pub fn list(agreements_dir: &Path) -> Result<Vec<String>, PackError> {
+    let error = |e: std::io::Error| PackError::file(agreements_dir.display().to_string(), e.to_string());
+    let mut ids = Vec::new();
+    for entry in std::fs::read_dir(agreements_dir).map_err(error)? {
+        let entry = entry.map_err(error)?;
+        if entry.path().join(CONFIG_NAME).is_file()
+            && let Ok(id) = entry.file_name().into_string()
+        {
+            ids.push(id);
+        }
+    }
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// Name of the configuration in a pack's folder.
+const CONFIG_NAME: &str = "agreement.toml";
+/// Folder of all packs, below the import root.
+const FOLDER: &str = "agreements";
+
+impl Pack {
+    /// Loads the pack `id` from a source tree. Imports are found below the parent of `agreements_dir`,
+    /// for example `proto/` for `proto/agreements`.
+    ///
+    /// # Errors
+    /// The first [`PackError`]; its file is a path on disk.
+    pub fn load(agreements_dir: &Path, id: &str) -> Result<Self, PackError> {
+        let shown = agreements_dir.display().to_string();
+        let dir = agreements_dir.canonicalize().map_err(|e| PackError::file(&shown, e.to_string()))?;
+        let (Some(root), true) = (dir.parent(), dir.ends_with(FOLDER)) else {
+            return Err(PackError::file(shown, "the folder of packs must be named `agreements`"));
+        };
+        let config = format!("{FOLDER}/{id}/{CONFIG_NAME}");
+        if id.contains('/') || !crate::digest::is_import_path(&config) {
+            return Err(PackError::file(shown, "not the id of an agreement"));
+        }
+        let on_disk = |mut error: PackError| {
+            if !Path::new(&error.file).is_absolute() {
+                error.file = agreements_dir.with_file_name("").join(&error.file).display().to_string();
+            }
+            error
+        };
+        let bytes = read_bounded(&root.join(&config)).map_err(|e| file_error(&e))?;
+        let read = {
+            let root = root.to_owned();
+            move |name: &str| match read_bounded(&root.join(name)) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(FilesError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        Self::build(id, bytes, Box::new(read)).map_err(on_disk)
+    }
+
+    /// Loads a pack from its files alone: nothing else resolves, and none may be left over.
+    ///
+    /// # Errors
+    /// The first [`PackError`]; its file is an import path.
+    pub fn from_files(files: Files) -> Result<Self, PackError> {
+        let id = {
+            let ids: Vec<&str> = files.iter().filter_map(|(path, _)| config_id(path)).collect();
+            let [id] = ids.as_slice() else {
+                return Err(PackError::file(CONFIG_NAME, "there must be exactly one"));
+            };
+            (*id).to_owned()
+        };
+        let config = format!("{FOLDER}/{id}/{CONFIG_NAME}");
+        let bytes = files.file(&config).unwrap_or_default().to_vec();
+        let given = Arc::new(files);
+        let source = Arc::clone(&given);
+        let read = move |name: &str| Ok(source.file(name).map(<[u8]>::to_vec));
+        let pack = Self::build(&id, bytes, Box::new(read))?;
+        match given.iter().find(|(path, _)| pack.files().file(path).is_none()) {
+            Some((path, _)) => Err(PackError::file(path, "not part of the agreement")),
+            None => Ok(pack),
+        }
+    }
+
+    /// Reads the tree below `dir`, as [`Files::write_to`] wrote it, and nothing else.
+    ///
+    /// # Errors
+    /// The first [`PackError`].
+    pub fn read_from(dir: &Path) -> Result<Self, PackError> {
+        Self::from_files(Files::read_from(dir).map_err(|e| file_error(&e))?)
+    }
+
+    fn build(id: &str, config: Vec<u8>, read: compile::Reader) -> Result<Self, PackError> {
+        let path = format!("{FOLDER}/{id}/{CONFIG_NAME}");
+        let origin = Origin::new(&path, &config)?;
+        let parsed = Config::parse(origin, id)?;
+        let (pool, mut files) = compile::compile(&parsed.proto, read)?;
+        let messages = lint::messages(&pool, &parsed)?;
+        let is_part = |name: &str| messages.parts.iter().any(|(m, _)| m.full_name() == name);
+        let lifecycle = Lifecycle::build(&parsed, origin, &is_part)?;
+        let plans = crate::plan::plans(&messages, &parsed)?;
+        let terms = crate::plan::term_rules(&plans, &lifecycle, origin)?;
+        let validator = lint::dry_run(&messages)?;
+        files.insert(&path, config.clone()).map_err(|e| file_error(&e))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                digest: files.digest(),
+                files,
+                config: parsed,
+                lifecycle,
+                pool,
+                plans,
+                extensions: messages.extensions,
+                terms,
+                validator,
+            }),
+        })
+    }
+
+    /// Identifier, for example `sv-ca`.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.inner.config.id
+    }
+
+    /// The agreement digest ([`Files::digest`]).
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.inner.digest
+    }
+
+    /// The files that the digest covers.
+    #[must_use]
+    pub fn files(&self) -> &Files {
+        &self.inner.files
+    }
+
+    /// `agreement.toml`.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// The checked lifecycle.
+    #[must_use]
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.inner.lifecycle
+    }
+
+    /// The two parties.
+    #[must_use]
+    pub fn parties(&self) -> &[Party] {
+        &self.inner.config.parties
+    }
+
+    /// Role of a party, by its id.
+    #[must_use]
+    pub fn role_of(&self, party: &str) -> Option<Role> {
+        self.parties().iter().find(|p| p.id == party).map(|p| p.role)
+    }
+
+    /// The party that has a role.
+    ///
+    /// # Panics
+    /// Never: a pack has one party of each role.
+    #[must_use]
+    pub fn party(&self, role: Role) -> &Party {
+        let party = self.parties().iter().find(|party| party.role == role);
+        party.expect("checked when the pack was loaded")
+    }
+
+    /// Descriptors of the agreement's messages and of all they import.
+    #[must_use]
+    pub fn pool(&self) -> &DescriptorPool {
+        &self.inner.pool
+    }
+
+    /// Plans of all messages that may cross, by full name.
+    pub fn messages(&self) -> impl Iterator<Item = &MessagePlan> {
+        self.inner.plans.values()
+    }
+
+    /// The plan of a message that may cross, by full name.
+    #[must_use]
+    pub fn message(&self, full_name: &str) -> Option<&MessagePlan> {
+        self.inner.plans.get(full_name)
+    }
+
+    /// The agreement's own message that extends a registry record.
+    #[must_use]
+    pub fn extension(&self, of: Root) -> Option<&MessageDescriptor> {
+        self.inner.extensions.get(&of)
+    }
+
+    pub(crate) fn terms(&self) -> &[TermRule] {
+        &self.inner.terms
+    }
+
+    pub(crate) fn validator(&self) -> &Validator {
+        &self.inner.validator
+    }
+}
+
+impl std::fmt::Debug for Pack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pack")
+            .field("id", &self.id())
+            .field("digest", &hex::encode(self.digest()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The agreement's id, if `path` is that of its configuration.
+fn config_id(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix(FOLDER)?.strip_prefix('/')?;
+    let id = rest.strip_suffix(CONFIG_NAME)?.strip_suffix('/')?;
+    (!id.contains('/')).then_some(id)
+}
+
+fn file_error(error: &FilesError) -> PackError {
+    match error {
+        FilesError::Io { path, source } => PackError::file(path.display().to_string(), source.to_string()),
+        FilesError::Refused { path, problem } => PackError::file(path.display().to_string(), *problem),
+    }
+}

@@ -1,0 +1,63 @@
+//! Compiles a pack's `.proto` with all it imports, and notes which files that took.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use prost_reflect::DescriptorPool;
+use protox::file::{File, FileResolver};
+
+use super::error::PackError;
+use crate::digest::{Files, FilesError, is_import_path};
+
+/// Bytes of an imported file; `None` if there is none.
+pub(super) type Reader = Box<dyn Fn(&str) -> Result<Option<Vec<u8>>, FilesError>>;
+
+/// Compiles the closure of `root`. `protox::compile` would drop custom options, so the raw encoding is
+/// decoded again; source positions stay, for the messages of later checks.
+pub(super) fn compile(root: &str, read: Reader) -> Result<(DescriptorPool, Files), PackError> {
+    let opened = Rc::new(RefCell::new(Files::new()));
+    let resolver = Closure { read, opened: Rc::clone(&opened) };
+    let mut compiler = protox::Compiler::with_file_resolver(resolver);
+    compiler.include_imports(true).include_source_info(true);
+    compiler.open_file(root).map_err(|error| located(root, &error))?;
+    let pool = DescriptorPool::decode(compiler.encode_file_descriptor_set().as_slice())
+        .map_err(|error| parse_located(root, &format!("{error:?}"), &error.to_string()))?;
+    let files = opened.take();
+    Ok((pool, files))
+}
+
+/// Resolves imports, and nothing that its reader does not have: no file is built in.
+struct Closure {
+    read: Reader,
+    opened: Rc<RefCell<Files>>,
+}
+
+impl FileResolver for Closure {
+    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+        if !is_import_path(name) {
+            return Err(protox::Error::file_not_found(name));
+        }
+        let bytes = (self.read)(name).map_err(protox::Error::new)?;
+        let bytes = bytes.ok_or_else(|| protox::Error::file_not_found(name))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| protox::Error::new(NotText))?;
+        let file = File::from_source(name, text)?;
+        self.opened.borrow_mut().insert(name, bytes).map_err(protox::Error::new)?;
+        Ok(file)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("an imported file is not UTF-8")]
+struct NotText;
+
+fn located(root: &str, error: &protox::Error) -> PackError {
+    let file = error.file().unwrap_or(root);
+    parse_located(file, &format!("{error:?}"), &error.to_string())
+}
+
+/// The compiler tells the position only in its debug form, `<file>:<line>:<column>: <problem>`.
+fn parse_located(file: &str, debug: &str, problem: &str) -> PackError {
+    let position = debug.strip_prefix(file).and_then(|rest| rest.strip_prefix(':'));
+    let line = position.and_then(|rest| rest.split(':').next()).and_then(|line| line.parse().ok());
+    PackError { file: file.to_owned(), line, key: None, problem: problem.replace('\n', " ") }
+}

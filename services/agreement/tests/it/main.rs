@@ -1,0 +1,7 @@
+//! Packs as a node loads them: the real one, and copies of it that are broken in one place.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod fixture;
+mod load;
+mod refuse;
+mod round;
