@@ -2,10 +2,14 @@
 //! records become its messages. Pure apart from reading the pack's files.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod act;
 pub mod config;
 pub mod digest;
+pub mod engine;
 pub mod lifecycle;
 pub mod pack;
 pub mod plan;
+mod reading;
+pub mod view;
 
 pub use pack::{Pack, PackError};

@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The exchange between two nodes, in the order in which a record passes.
+//!
+//! [`outbound`]: project → seal → stage → sequence → deliver. [`inbound`]: mirror → cosign → judge → apply → decide.
+//! A [`session`] carries both over one stream. All changes pass through one [`writer`], in groups; each step below is
+//! one durable commit, and nothing is said before the commit that backs it.
+
+pub mod bundle;
+mod core;
+mod error;
+pub mod inbound;
+mod open;
+pub mod outbound;
+mod receipt;
+pub mod session;
+mod signer;
+pub(crate) mod tiles;
+mod world;
+mod writer;
+
+pub use self::core::{Controls, Core, CoreParts, Exchange, Partner};
+pub use error::{IssueError, OpenError};
+pub use outbound::stage::{ActRequest, Issued, issue_act, issue_notice};
+pub use receipt::receipt;
+pub use world::{load_world, save_world};

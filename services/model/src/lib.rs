@@ -1,9 +1,11 @@
-//! Words of the domain: references, parties, time, entropy. No IO.
+//! Words of the domain: references, identities, time, entropy. No IO.
 
 mod entropy;
+mod identity;
 mod reference;
 mod time;
 
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy, uuid_v4, uuid_v7};
+pub use identity::{Identity, IdentityError};
 pub use reference::{BadReference, Ref, RecordId, ResourceName};
 pub use time::{Clock, ManualClock, SystemClock};

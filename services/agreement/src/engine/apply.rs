@@ -1,0 +1,258 @@
+//! What follows from an act: the fold of the model (`accept`, `resolve`, `take_fact`).
+
+use convenio_model::{RecordId, Ref};
+
+use super::Engine;
+use crate::act::{Content, Incoming, Kind, Prepared, Refusal};
+use crate::lifecycle::{Role, Subject, Terms};
+use crate::view::{FactView, LicenceView, OrderView, Pending, PlacementView, RejectedAct, TermsView, World, is};
+
+/// `RecruiterKind`, `JobOrderState` and the like come as numbers of their enums.
+const ORDER_OPEN: i32 = 1;
+
+impl Engine<'_> {
+    /// An own act was staged as `record_id`.
+    pub fn apply_own(
+        &self,
+        world: &mut World,
+        prepared: &Prepared,
+        record_id: RecordId,
+        event_time_ms: u64,
+        content: &[Content],
+    ) {
+        let first = self.pack.lifecycle().state_name(self.pack.lifecycle().first_crossing);
+        let view = world.placement_mut(prepared.placement, first);
+        self.absorb_content(view, content);
+        match prepared.kind {
+            Kind::Local => view.state.clone_from(&prepared.to),
+            Kind::Notice => {}
+            Kind::Fact => {
+                self.take_terms(view, &prepared.act, record_id, content);
+                view.facts.push(FactView {
+                    name: prepared.act.clone(),
+                    by_origin: self.me == Role::Origin,
+                    record_id: record_id.0.to_vec(),
+                    event_time_ms,
+                    known_state: prepared.known_state.clone(),
+                    undecided: true,
+                });
+            }
+            Kind::Transition | Kind::Proposal => view.pending.push(Pending {
+                record_id: record_id.0.to_vec(),
+                act: prepared.act.clone(),
+                proposal: prepared.kind == Kind::Proposal,
+                to: prepared.to.clone(),
+                number: prepared.number,
+                contract: contract_of(content),
+            }),
+        }
+        self.count_seat(world, prepared.placement);
+    }
+
+    /// An act of the other side was judged and accepted.
+    pub fn apply_peer(&self, world: &mut World, act: &Incoming<'_>) {
+        if act.kind == Kind::Notice {
+            return self.take_notice(world, act.act, act.issuer, act.subject, act.record_id, act.content);
+        }
+        let first = self.pack.lifecycle().state_name(self.pack.lifecycle().first_crossing);
+        let view = world.placement_mut(act.subject, first);
+        self.absorb_content(view, act.content);
+        if act.kind == Kind::Fact {
+            self.take_terms(view, act.act, act.record_id, act.content);
+            view.facts.push(FactView {
+                name: act.act.to_owned(),
+                by_origin: act.issuer == Role::Origin,
+                record_id: act.record_id.0.to_vec(),
+                event_time_ms: act.event_time_ms,
+                known_state: act.known_state.to_owned(),
+                undecided: false,
+            });
+        } else if let Some(transition) = self.pack.lifecycle().transition(act.act) {
+            let to = self.pack.lifecycle().state_name(transition.to);
+            self.accept(view, to, act.number, &contract_of(act.content));
+        }
+        self.count_seat(world, act.subject);
+    }
+
+    /// The state of a job order or licence, by its owner; the latest in log order stands.
+    pub fn take_notice(
+        &self,
+        world: &mut World,
+        notice: &str,
+        owner: Role,
+        subject: Ref,
+        record_id: RecordId,
+        content: &[Content],
+    ) {
+        let Some(kind) = self.pack.lifecycle().notice(notice).map(|n| n.subject) else { return };
+        let Some(lead) = content.first() else { return };
+        match kind {
+            Subject::JobOrders => take_order(world.order_mut(subject), record_id, lead),
+            Subject::Agencies => {
+                let agency = world.agency_mut(subject);
+                let licence = licence_of(owner, record_id, lead);
+                agency.legal_name = lead.doc.text("agency.legal_name").unwrap_or_default().to_owned();
+                agency.licences.retain(|l| l.by_origin != licence.by_origin || l.jurisdiction != licence.jurisdiction);
+                agency.licences.push(licence);
+            }
+        }
+    }
+
+    /// The partner decided an own act (model: `resolve`).
+    pub fn resolve(&self, world: &mut World, placement: Ref, record_id: RecordId, decision: Result<(), RejectedAct>) {
+        let first = self.pack.lifecycle().state_name(self.pack.lifecycle().first_crossing);
+        let view = world.placement_mut(placement, first);
+        let pending = view.pending.iter().position(|p| is(&p.record_id, record_id));
+        let fact = view.facts.iter().position(|f| f.undecided && is(&f.record_id, record_id));
+        match (decision, pending, fact) {
+            (Ok(()), Some(at), _) => {
+                let act = view.pending.remove(at);
+                view.rejected = None;
+                self.accept(view, &act.to, act.number, &act.contract);
+            }
+            (Ok(()), _, Some(at)) => view.facts[at].undecided = false,
+            (Ok(()), None, None) => {}
+            (Err(mut why), Some(at), _) => {
+                let act = view.pending.remove(at);
+                if !act.proposal {
+                    // What was built on it falls with it; its number is consumed nowhere.
+                    let mut index = 0;
+                    view.pending.retain(|p| {
+                        index += 1;
+                        index <= at || p.number <= act.number
+                    });
+                }
+                why.act = act.act;
+                view.rejected = Some(why);
+            }
+            (Err(mut why), _, fact) => {
+                if let Some(at) = fact {
+                    why.act = view.facts.remove(at).name;
+                    view.authored.retain(|t| !is(&t.record_id, record_id));
+                    view.observed.retain(|t| !is(&t.record_id, record_id));
+                    view.rejected = Some(why);
+                }
+            }
+        }
+        self.count_seat(world, placement);
+    }
+
+    fn accept(&self, view: &mut PlacementView, to: &str, number: u64, contract: &str) {
+        to.clone_into(&mut view.state);
+        view.number = number;
+        if let Some(state) = self.pack.lifecycle().state(to) {
+            let stage = self.pack.lifecycle().state_at(state).stage;
+            view.reached = view.reached.max(u32::try_from(stage.index()).unwrap_or(u32::MAX));
+        }
+        if !contract.is_empty() {
+            view.agreed = view.authored.iter().rev().find(|t| t.contract == contract).cloned();
+        }
+    }
+
+    fn absorb_content(&self, view: &mut PlacementView, content: &[Content]) {
+        for doc in content.iter().map(|c| &c.doc) {
+            if let Some(order) = named(doc.text("placement.job_order"), "jobOrders/") {
+                view.order = order.0.to_vec();
+            }
+            if let Some(kind) = doc.enum_number("placement.recruiter_kind") {
+                view.recruiter = kind;
+                view.agency =
+                    named(doc.text("placement.agency"), "agencies/").map(|a| a.0.to_vec()).unwrap_or_default();
+            }
+            if let Some(worker) = doc.text("placement.worker_ref").filter(|w| !w.is_empty()) {
+                worker.clone_into(&mut view.worker_ref);
+            }
+        }
+    }
+
+    fn take_terms(&self, view: &mut PlacementView, fact: &str, record_id: RecordId, content: &[Content]) {
+        let Some(terms) = self.pack.lifecycle().fact(fact).and_then(|f| f.terms) else { return };
+        let Some(lead) = content.first() else { return };
+        let taken = TermsView {
+            record_id: record_id.0.to_vec(),
+            message_name: lead.message_name.clone(),
+            message: lead.message.clone(),
+            contract: contract_of(content),
+        };
+        match terms {
+            Terms::Authored => view.authored.push(taken),
+            Terms::Observed => view.observed.push(taken),
+        }
+    }
+
+    /// Keeps `held` of the orders true: a seat counts while any accepted, effective or undecided own state holds one,
+    /// so that it is free again only once its release was accepted, or by a fact (model: `seat_freed_on_accept`).
+    fn count_seat(&self, world: &mut World, placement: Ref) {
+        let Some(view) = world.placement(placement) else { return };
+        let now = if self.holds_seat(view) { view.order.clone() } else { Vec::new() };
+        if now == view.seat_in {
+            return;
+        }
+        let first = self.pack.lifecycle().state_name(self.pack.lifecycle().first_crossing);
+        let before = std::mem::replace(&mut world.placement_mut(placement, first).seat_in, now.clone());
+        if let Ok(order) = Ref::from_slice(&before) {
+            let order = world.order_mut(order);
+            order.held = order.held.saturating_sub(1);
+        }
+        if let Ok(order) = Ref::from_slice(&now) {
+            world.order_mut(order).held += 1;
+        }
+    }
+
+    fn holds_seat(&self, view: &PlacementView) -> bool {
+        let lifecycle = self.pack.lifecycle();
+        let holds = |name: &str| lifecycle.state(name).is_some_and(|s| lifecycle.holds_seat(s));
+        let any = holds(&view.state) || view.pending.iter().any(|p| !p.proposal && holds(&p.to));
+        any && !lifecycle.frees_seat.iter().any(|fact| view.has(fact))
+    }
+}
+
+impl RejectedAct {
+    /// The rejection of `record_id` as the OUTCOME tells it.
+    #[must_use]
+    pub fn new(record_id: RecordId, reason: &str, gate: &str, field_paths: &[String]) -> Self {
+        Self {
+            record_id: record_id.0.to_vec(),
+            act: String::new(),
+            reason: reason.to_owned(),
+            gate: gate.to_owned(),
+            field_paths: field_paths.to_vec(),
+        }
+    }
+
+    /// The rejection that `refusal` stands for.
+    #[must_use]
+    pub fn from_refusal(record_id: RecordId, refusal: &Refusal) -> Self {
+        Self::new(record_id, refusal.reason(), &refusal.gate(), refusal.field_paths())
+    }
+}
+
+fn named(name: Option<&str>, collection: &str) -> Option<Ref> {
+    name?.strip_prefix(collection)?.parse().ok()
+}
+
+fn contract_of(content: &[Content]) -> String {
+    content.iter().find_map(|c| c.doc.text("contract.name")).unwrap_or_default().to_owned()
+}
+
+fn take_order(order: &mut OrderView, record_id: RecordId, lead: &Content) {
+    order.open = lead.doc.enum_number("job_order.state") == Some(ORDER_OPEN);
+    order.seats = lead.doc.int("job_order.seats").and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
+    order.area =
+        lead.doc.place("job_order.place").map(|(_, subdivision, _)| subdivision.to_owned()).unwrap_or_default();
+    order.message_name.clone_from(&lead.message_name);
+    order.message.clone_from(&lead.message);
+    order.record_id = record_id.0.to_vec();
+}
+
+fn licence_of(owner: Role, record_id: RecordId, lead: &Content) -> LicenceView {
+    let text = |path: &str| lead.doc.text(path).unwrap_or_default().to_owned();
+    LicenceView {
+        by_origin: owner == Role::Origin,
+        jurisdiction: text("licence.jurisdiction"),
+        number: text("licence.number"),
+        state: lead.doc.enum_number("licence.state").unwrap_or_default(),
+        record_id: record_id.0.to_vec(),
+        reason_code: text("event.reason_code"),
+    }
+}

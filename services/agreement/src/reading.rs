@@ -1,0 +1,45 @@
+//! Small questions that the engine and the exchange ask of a pack.
+
+use prost_reflect::DynamicMessage;
+
+use crate::lifecycle::{ActDef, StageId};
+use crate::pack::Pack;
+use crate::plan::Doc;
+
+impl Pack {
+    /// What a stored message of this agreement says; None if it does not decode.
+    #[must_use]
+    pub fn read(&self, full_name: &str, bytes: &[u8]) -> Option<Doc> {
+        let message = self.message(full_name)?;
+        let message = DynamicMessage::decode(message.descriptor.clone(), bytes).ok()?;
+        Some(self.semantic(full_name, &message))
+    }
+
+    /// Retention class of a message; empty if this agreement has no such message.
+    #[must_use]
+    pub fn class_of(&self, full_name: &str) -> &str {
+        self.message(full_name).map_or("", |m| m.class.as_str())
+    }
+
+    /// Whether a message leads a fact that carries terms of employment.
+    #[must_use]
+    pub fn carries_terms(&self, full_name: &str) -> bool {
+        matches!(self.lifecycle().act_of_lead(full_name), Some(ActDef::Fact(fact)) if fact.terms.is_some())
+    }
+
+    /// Whether the kind of recruiter with this number may recruit under the agreement.
+    #[must_use]
+    pub fn allows_recruiter(&self, kind: i64) -> bool {
+        let kind = i32::try_from(kind).ok().and_then(|kind| kind.try_into().ok());
+        kind.is_some_and(|kind| self.config().allows(kind))
+    }
+
+    /// Whether a message holds nothing but what `stage` discloses. One that does not decode holds nothing known.
+    #[must_use]
+    pub fn discloses(&self, full_name: &str, bytes: &[u8], stage: StageId) -> bool {
+        let Some(plan) = self.message(full_name) else { return false };
+        let Ok(message) = DynamicMessage::decode(plan.descriptor.clone(), bytes) else { return false };
+        let mut early = plan.fields.iter().filter(|p| p.stage > stage && message.has_field(&p.field));
+        early.next().is_none() && message.unknown_fields().next().is_none()
+    }
+}

@@ -1,0 +1,276 @@
+//! What one node's exchange is made of.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+
+use convenio_agreement::engine::Engine;
+use convenio_agreement::lifecycle::Role;
+use convenio_agreement::pack::Pack;
+use convenio_model::{Clock, Entropy};
+use convenio_seal::manifest::{ManifestKeys, NodeKeys};
+use convenio_seal::root::RootSet;
+use convenio_seal::vault::Vault;
+use convenio_store::{LogId, Store, StoreError, Work};
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::error::OpenError;
+use crate::open;
+use crate::outbound::seal::Sealer;
+use crate::writer::{Heads, Writer};
+
+/// What a [`Core`] is opened with.
+pub struct CoreParts {
+    /// Name of this node.
+    pub node: String,
+    /// Party of this node, the same in all its agreements.
+    pub party: String,
+    /// Clock.
+    pub clock: Arc<dyn Clock>,
+    /// Entropy.
+    pub entropy: Arc<dyn Entropy>,
+    /// Database.
+    pub store: Arc<dyn Store>,
+    /// Data keys of subjects, outside the database.
+    pub vault: Arc<Vault>,
+    /// Operational keys.
+    pub keys: Arc<NodeKeys>,
+    /// Agreements with the partner of each.
+    pub agreements: Vec<(Arc<Pack>, Partner)>,
+    /// Root keys of every party, from the trust file.
+    pub roots: Vec<RootSet>,
+    /// Ratification envelopes (DSSE JSON), in no order.
+    pub ratifications: Vec<Vec<u8>>,
+    /// Root-signed authorisations of this node's epochs (DSSE JSON), in no order.
+    pub epochs: Vec<Vec<u8>>,
+}
+
+/// The other side of an agreement.
+#[derive(Debug, Clone)]
+pub struct Partner {
+    /// Party.
+    pub party: String,
+    /// Node.
+    pub node: String,
+}
+
+/// One agreement with one partner.
+pub struct Exchange {
+    /// The pack in force.
+    pub pack: Arc<Pack>,
+    /// Role of this party in it.
+    pub me: Role,
+    /// This party.
+    pub own_party: String,
+    /// The other one.
+    pub partner_party: String,
+    /// This node.
+    pub own_node: String,
+    /// The other one.
+    pub partner_node: String,
+    /// Log that this node issues.
+    pub own_log: LogId,
+    /// Its origin.
+    pub own_origin: String,
+    /// Mirror of the partner's log.
+    pub peer_log: LogId,
+    /// Its origin.
+    pub peer_origin: String,
+    /// Root keys of the partner.
+    pub partner_roots: RootSet,
+    /// Root keys of this party.
+    pub own_roots: RootSet,
+    pub(crate) ratifications: Vec<(String, Vec<u8>)>,
+    pub(crate) learned: RwLock<Learned>,
+}
+
+/// What the partner's log says of itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Learned {
+    /// Keys of the partner, from its EPOCH_OPEN.
+    pub keys: Option<Arc<ManifestKeys>>,
+    /// Parties whose ratification stands in the partner's log.
+    pub ratified: Vec<String>,
+    /// An ACTIVATE with both ratifications stands in the partner's log.
+    pub active: bool,
+}
+
+impl Exchange {
+    /// The rules, seen from this side.
+    #[must_use]
+    pub fn engine(&self) -> Engine<'_> {
+        Engine::new(&self.pack, self.me)
+    }
+
+    /// Ratifications in force: party and DSSE envelope.
+    #[must_use]
+    pub fn ratifications(&self) -> &[(String, Vec<u8>)] {
+        &self.ratifications
+    }
+
+    /// Keys of the partner, once its log's first entry is here.
+    #[must_use]
+    pub fn partner_keys(&self) -> Option<Arc<ManifestKeys>> {
+        self.learned.read().unwrap_or_else(std::sync::PoisonError::into_inner).keys.clone()
+    }
+
+    pub(crate) fn learned(&self) -> Learned {
+        self.learned.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn learn(&self, change: impl FnOnce(&mut Learned)) {
+        change(&mut self.learned.write().unwrap_or_else(std::sync::PoisonError::into_inner));
+    }
+}
+
+/// Steps that an operator, or a test that plays one interleaving, can hold. All run by default.
+#[derive(Debug, Clone)]
+pub struct Controls {
+    /// Deliver own entries.
+    pub deliver: watch::Sender<bool>,
+    /// Judge what is mirrored.
+    pub judge: watch::Sender<bool>,
+    /// Answer with cosignatures.
+    pub cosign: watch::Sender<bool>,
+}
+
+impl Default for Controls {
+    fn default() -> Self {
+        Self { deliver: watch::Sender::new(true), judge: watch::Sender::new(true), cosign: watch::Sender::new(true) }
+    }
+}
+
+/// Waits until a held step runs again.
+pub(crate) async fn released(control: &watch::Sender<bool>) {
+    let mut running = control.subscribe();
+    // Fails only when the node is gone.
+    let _ = running.wait_for(|on| *on).await;
+}
+
+/// One node's exchange.
+pub struct Core {
+    pub(crate) node: String,
+    pub(crate) party: String,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) sealer: Arc<Sealer>,
+    exchanges: Vec<Arc<Exchange>>,
+    by_agreement: HashMap<String, Arc<Exchange>>,
+    writer: Writer,
+    /// Steps that can be held.
+    pub controls: Controls,
+    pub(crate) sessions: crate::session::Sessions,
+}
+
+impl Core {
+    /// Opens the logs of every agreement; a new log gets EPOCH_OPEN, RATIFY of each party and ACTIVATE.
+    ///
+    /// # Errors
+    /// [`OpenError`]: not ratified by both, not authorised by the root, or a database of something else.
+    pub async fn open(parts: CoreParts) -> Result<Arc<Self>, OpenError> {
+        let exchanges = open::exchanges(&parts).await?;
+        let sealer = Arc::new(Sealer {
+            clock: parts.clock.clone(),
+            entropy: parts.entropy.clone(),
+            vault: parts.vault.clone(),
+            keys: parts.keys.clone(),
+        });
+        let writer = Writer::start(parts.store.clone(), sealer.clone(), exchanges.clone()).await?;
+        let by_agreement = exchanges.iter().map(|ex| (ex.pack.id().to_owned(), ex.clone())).collect();
+        let core = Arc::new(Self {
+            node: parts.node,
+            party: parts.party,
+            store: parts.store,
+            sealer,
+            exchanges,
+            by_agreement,
+            writer,
+            controls: Controls::default(),
+            sessions: crate::session::Sessions::default(),
+        });
+        for exchange in &core.exchanges {
+            open::first_entries(&core, exchange, &parts.epochs).await?;
+            open::learn_partner(&core, exchange).await?;
+        }
+        Ok(core)
+    }
+
+    /// Starts the judges and the quiet timers; they end when `stop` is cancelled.
+    pub fn start(self: &Arc<Self>, stop: &tokio_util::sync::CancellationToken) {
+        for exchange in &self.exchanges {
+            let judge = crate::inbound::judge::run(self.clone(), exchange.clone());
+            let quiet = crate::outbound::entangle::entangle_when_quiet(self.clone(), exchange.clone());
+            let stop = stop.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = judge => {}
+                    () = quiet => {}
+                    () = stop.cancelled() => {}
+                }
+            });
+        }
+    }
+
+    /// Clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.sealer.clock
+    }
+
+    /// Entropy.
+    pub fn entropy(&self) -> &Arc<dyn Entropy> {
+        &self.sealer.entropy
+    }
+
+    /// Database, for reading.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Name of this node.
+    #[must_use]
+    pub fn node_name(&self) -> &str {
+        &self.node
+    }
+
+    /// Party of this node.
+    #[must_use]
+    pub fn party(&self) -> &str {
+        &self.party
+    }
+
+    /// The exchange under one agreement.
+    #[must_use]
+    pub fn exchange(&self, agreement: &str) -> Option<&Arc<Exchange>> {
+        self.by_agreement.get(agreement)
+    }
+
+    /// Every exchange.
+    #[must_use]
+    pub fn exchanges(&self) -> &[Arc<Exchange>] {
+        &self.exchanges
+    }
+
+    /// Whether a session with `node` is open.
+    #[must_use]
+    pub fn connected(&self, node: &str) -> bool {
+        self.sessions.connected(node)
+    }
+
+    /// Sizes of all logs after the last commit.
+    #[must_use]
+    pub fn heads(&self) -> watch::Receiver<Heads> {
+        self.writer.heads()
+    }
+
+    /// Runs `job` in the writer's group transaction and answers after the commit. On an error the job leaves no trace.
+    ///
+    /// # Errors
+    /// The job's own, or the database's.
+    pub async fn write<T, E, F>(&self, job: F) -> Result<T, E>
+    where
+        F: for<'a> FnOnce(&'a mut Work) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.writer.write(job).await
+    }
+}

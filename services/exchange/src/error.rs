@@ -1,0 +1,56 @@
+//! Why nothing was issued, and why a node does not open.
+
+use convenio_agreement::act::Refusal;
+use convenio_agreement::plan::ProjectError;
+use convenio_store::StoreError;
+
+/// Nothing was issued; nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// The lifecycle or a gate refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The agreement's message cannot be built from the registry's records.
+    #[error(transparent)]
+    Projection(#[from] ProjectError),
+    /// The record is larger than a log takes.
+    #[error("the record is larger than an entry or its parts may be")]
+    TooLarge,
+    /// The direction is frozen.
+    #[error("exchange under this agreement is stopped: {0}")]
+    Frozen(String),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A node cannot open its logs.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A party's ratification of the pack's digest is missing or not by its roots.
+    #[error("agreement {agreement}: not ratified by {party}: {why}")]
+    NotRatified {
+        /// Agreement.
+        agreement: String,
+        /// Party.
+        party: String,
+        /// What is missing.
+        why: String,
+    },
+    /// The root-signed authorisation of the first epoch is missing or does not fit.
+    #[error("agreement {agreement}: no authorisation to open {origin}: {why}")]
+    NotAuthorised {
+        /// Agreement.
+        agreement: String,
+        /// Log.
+        origin: String,
+        /// What is missing.
+        why: String,
+    },
+    /// The database holds something else than this node's logs.
+    #[error("database: {0}")]
+    Database(String),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,8 @@
+//! A partner's record on its way in: mirror → cosign → judge → apply → decide.
+
+pub mod apply;
+pub mod check;
+pub mod decide;
+pub mod judge;
+pub mod mirror;
+mod screen;

@@ -1,0 +1,178 @@
+//! What follows from a judged entry besides its record: decisions about own acts, ratifications, the history.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use convenio_agreement::view::{RejectedAct, World};
+use convenio_seal::epoch::verify_epoch_open;
+use convenio_seal::root::verify_ratify;
+use convenio_store::{EntryHead, EventRow, LogRow, StoreError, Subject, ViewKind, Work};
+use convenio_wire::exchange::v1::{Outcome, OutcomeDetail, Part, statement::Body};
+use convenio_wire::registry::v1::{PlacementEvent, Rejection};
+use prost::Message;
+
+use super::check::{Checked, Form, kind_of};
+use super::decide::Refused;
+use super::screen::subject_of;
+use crate::core::{Core, Exchange, Learned};
+use crate::world::load_more;
+
+/// Applies an entry that is no RECORD.
+pub(crate) async fn system(
+    work: &mut Work,
+    exchange: &Exchange,
+    world: &mut World,
+    form: &Form,
+    learned: &mut Learned,
+) -> Result<(), StoreError> {
+    match &form.statement.body {
+        Some(Body::Outcome(outcome)) => decisions(work, exchange, world, outcome, &form.parts).await?,
+        Some(Body::PeerCheckpoint(_) | Body::Record(_)) | None => {}
+        Some(body) => learn(exchange, body, learned),
+    }
+    Ok(())
+}
+
+/// What the partner's first entries say of its keys and of what is in force.
+pub(crate) fn learn(exchange: &Exchange, body: &Body, learned: &mut Learned) {
+    let roots_of = |party: &str| {
+        let ratified = exchange.ratifications.iter().find(|(p, _)| p == party);
+        ratified.map(|(_, envelope)| envelope)
+    };
+    match body {
+        Body::EpochOpen(open) => {
+            if let Ok(keys) = verify_epoch_open(open, &exchange.peer_origin, &exchange.partner_roots) {
+                learned.keys = Some(Arc::new(keys));
+            }
+        }
+        Body::Ratify(ratify) => {
+            let roots = [&exchange.partner_roots, &exchange.own_roots];
+            let said = roots.into_iter().find_map(|roots| verify_ratify(ratify, roots).ok());
+            let said = said.filter(|s| s.digest == exchange.pack.digest() && roots_of(s.party()).is_some());
+            if let Some(said) = said
+                && !learned.ratified.iter().any(|p| p == said.party())
+            {
+                learned.ratified.push(said.party().to_owned());
+            }
+        }
+        Body::Activate(activate) => {
+            let both = exchange.pack.parties().iter().all(|p| learned.ratified.contains(&p.id));
+            learned.active |= both && activate.digest == exchange.pack.digest();
+        }
+        _ => tracing::warn!(origin = %exchange.peer_origin, "an entry of a kind that this version does not apply"),
+    }
+}
+
+/// The partner decided own records of a range; a record is decided once.
+async fn decisions(
+    work: &mut Work,
+    exchange: &Exchange,
+    world: &mut World,
+    outcome: &Outcome,
+    parts: &[Part],
+) -> Result<(), StoreError> {
+    let own = work.log(exchange.own_log)?.clone();
+    if outcome.epoch != own.epoch || outcome.begin < own.entangled || outcome.end > own.size {
+        tracing::error!(origin = %exchange.peer_origin, "an OUTCOME covers what it cannot");
+        return Ok(());
+    }
+    let records = work.entry_heads(exchange.own_log, outcome.begin, outcome.end).await?;
+    let records: Vec<_> = records.into_iter().filter(|e| e.is_record).collect();
+    let of_placements = records.iter().filter_map(|e| placement(e)).collect::<Vec<_>>();
+    load_more(work, exchange, world, &of_placements, &[], &[]).await?;
+    let details = details(parts);
+    let reasons: HashMap<u64, &str> = outcome.rejects.iter().map(|r| (r.index, r.reason.as_str())).collect();
+    let mut rejected = 0;
+    for record in &records {
+        let decision = reasons.get(&record.index).map(|reason| {
+            let (gate, paths) = details.get(&record.index).cloned().unwrap_or_default();
+            RejectedAct::new(record.record_id, reason, &gate, &paths)
+        });
+        rejected += u64::from(decision.is_some());
+        if let Some(why) = &decision {
+            work.push_rejection(convenio_store::RejectionRow {
+                log: exchange.own_log,
+                index: record.index,
+                record_id: record.record_id,
+                reason: why.reason.clone(),
+            });
+        }
+        if let Some(id) = placement(record) {
+            decision_event(work, exchange, id, record, decision.as_ref());
+            exchange.engine().resolve(world, id, record.record_id, decision.map_or(Ok(()), Err));
+        }
+    }
+    let decided = own.decided + records.len() as u64;
+    work.put_log(LogRow { decided, rejected: own.rejected + rejected, entangled: outcome.end, ..own });
+    Ok(())
+}
+
+fn placement(head: &EntryHead) -> Option<convenio_model::Ref> {
+    head.subject.filter(|s| s.kind == ViewKind::Placement).map(|s| s.id)
+}
+
+fn details(parts: &[Part]) -> HashMap<u64, (String, Vec<String>)> {
+    let decoded = parts.first().and_then(|p| OutcomeDetail::decode(p.message.as_slice()).ok());
+    let rejects = decoded.map(|d| d.rejects).unwrap_or_default();
+    rejects.into_iter().map(|r| (r.index, (r.gate, r.field_paths))).collect()
+}
+
+fn decision_event(
+    work: &mut Work,
+    exchange: &Exchange,
+    placement: convenio_model::Ref,
+    record: &EntryHead,
+    rejected: Option<&RejectedAct>,
+) {
+    let event = PlacementEvent {
+        party: exchange.partner_party.clone(),
+        act: "decision".to_owned(),
+        record_id: hex::encode(record.record_id.0),
+        decision: if rejected.is_some() { "REJECTED" } else { "ACCEPTED" }.to_owned(),
+        rejection: rejected.map(|why| Rejection {
+            act: why.act.clone(),
+            reason: why.reason.clone(),
+            gate: why.gate.clone(),
+            field_paths: why.field_paths.clone(),
+        }),
+        ..PlacementEvent::default()
+    };
+    let agreement = exchange.pack.id().to_owned();
+    work.push_event(EventRow { ordinal: 0, agreement, placement, body: event.encode_to_vec() });
+}
+
+/// The partner's act with this side's decision, in the placement's history.
+pub(crate) fn event(
+    work: &mut Work,
+    core: &Core,
+    exchange: &Exchange,
+    entry: &Checked,
+    form: &Form,
+    refused: Option<&Refused>,
+) {
+    let Some(lead) = form.parts.first() else { return };
+    let Some(Subject { kind: ViewKind::Placement, id }) = subject_of(&lead.subject_ref) else { return };
+    let lifecycle = exchange.pack.lifecycle();
+    let act = lifecycle.act_of_lead(&lead.message_name).map(|a| a.name().to_owned()).unwrap_or_default();
+    let to = lifecycle.transition(&act).map(|t| lifecycle.state_name(t.to).to_owned()).unwrap_or_default();
+    debug_assert!(kind_of(lead).is_some());
+    let event = PlacementEvent {
+        party: exchange.partner_party.clone(),
+        to_state: to,
+        sequence: i64::try_from(lead.placement_sequence).unwrap_or(i64::MAX),
+        record_id: hex::encode(entry.record_id.0),
+        event_time_ms: i64::try_from(lead.event_time_ms).unwrap_or(i64::MAX),
+        record_time_ms: i64::try_from(core.sealer.clock.now_ms()).unwrap_or(i64::MAX),
+        historical: lead.historical,
+        decision: if refused.is_some() { "REJECTED" } else { "ACCEPTED" }.to_owned(),
+        rejection: refused.map(|why| Rejection {
+            act: act.clone(),
+            reason: why.reason.to_owned(),
+            gate: why.gate.clone(),
+            field_paths: why.field_paths.clone(),
+        }),
+        act,
+    };
+    let agreement = exchange.pack.id().to_owned();
+    work.push_event(EventRow { ordinal: 0, agreement, placement: id, body: event.encode_to_vec() });
+}

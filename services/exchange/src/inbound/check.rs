@@ -1,0 +1,152 @@
+//! The form of an entry: what can be refused without knowing any other record. Pure, so that it runs outside the writer,
+//! on as many cores as there are.
+
+use convenio_agreement::act::Kind;
+use convenio_model::{RecordId, Ref};
+use convenio_seal::manifest::ManifestKeys;
+use convenio_seal::statement::{EntryError, OpenEntry, claimed_statement, open_entry, verify_entry};
+use convenio_store::{EntryRow, PartRow, StoreError};
+use convenio_wire::exchange::v1::{ActKind, Part, Statement, statement::Body};
+use prost::Message;
+
+use super::mirror::is_marker;
+use super::screen::subject_of;
+use crate::core::{Core, Exchange};
+use crate::outbound::seal::from_rest;
+
+/// An entry whose form was checked.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// Index in the partner's log.
+    pub index: u64,
+    /// Record id that it claims.
+    pub record_id: RecordId,
+    /// An OUTCOME must answer it.
+    pub is_record: bool,
+    /// The statement with its parts, or the coarse reason of refusal.
+    pub form: Result<Form, &'static str>,
+}
+
+/// A well-formed entry.
+#[derive(Debug)]
+pub(crate) struct Form {
+    /// Statement.
+    pub statement: Statement,
+    /// Parts in order; for a RECORD all of them, at least one.
+    pub parts: Vec<Part>,
+}
+
+/// Checks one entry with its stored parts.
+pub(crate) fn check(
+    core: &Core,
+    exchange: &Exchange,
+    keys: &ManifestKeys,
+    row: &EntryRow,
+    parts: &[PartRow],
+) -> Result<Checked, StoreError> {
+    let opened = opened(exchange, keys, &row.bytes);
+    let is_record = super::mirror::is_record(&claimed_statement(&row.bytes).unwrap_or_default());
+    let form = match opened {
+        Err(reason) => Err(reason),
+        Ok(open) => with_parts(core, exchange, open, row, parts)?,
+    };
+    Ok(Checked { index: row.index, record_id: row.record_id, is_record, form })
+}
+
+fn opened(exchange: &Exchange, keys: &ManifestKeys, bytes: &[u8]) -> Result<OpenEntry, &'static str> {
+    let open = open_entry(bytes).map_err(EntryError::reason)?;
+    verify_entry(&open, &keys.record).map_err(EntryError::reason)?;
+    let said = &open.statement;
+    if said.version != 1 || Ref::from_slice(&said.record_id).is_err() || said.body.is_none() {
+        return Err("SCHEMA");
+    }
+    if said.recipient != exchange.own_node {
+        return Err("WRONG_RECIPIENT");
+    }
+    if said.issuer != exchange.partner_node || said.log_origin != exchange.peer_origin {
+        return Err("WRONG_ORIGIN");
+    }
+    Ok(open)
+}
+
+fn with_parts(
+    core: &Core,
+    exchange: &Exchange,
+    open: OpenEntry,
+    row: &EntryRow,
+    stored: &[PartRow],
+) -> Result<Result<Form, &'static str>, StoreError> {
+    let mut parts = Vec::with_capacity(stored.len());
+    for part in stored {
+        if is_marker(part) {
+            return Ok(Err(dropped(&part.sealed)));
+        }
+        let salted = from_rest(&core.sealer.vault, part.key_id, row.record_id, part.part as usize, &part.sealed)?;
+        let Some(salted) = salted else { return Ok(Err("PART_MISSING")) };
+        match Part::decode(salted.part.as_slice()) {
+            Ok(part) if part.encode_to_vec() == salted.part => parts.push(part),
+            Ok(_) => return Ok(Err("NON_CANONICAL")),
+            Err(_) => return Ok(Err("SCHEMA")),
+        }
+    }
+    let commitments = match &open.statement.body {
+        Some(Body::Record(record)) => record.commitments.len(),
+        Some(Body::Outcome(outcome)) => outcome.commitments.len(),
+        _ => 0,
+    };
+    if parts.len() != commitments {
+        return Ok(Err("PART_MISSING"));
+    }
+    let fits = |p: &Part| p.record_id == open.statement.record_id;
+    if !parts.iter().all(fits) {
+        return Ok(Err("SCHEMA"));
+    }
+    if matches!(open.statement.body, Some(Body::Record(_))) {
+        if let Err(reason) = record_form(exchange, &open.statement, &parts) {
+            return Ok(Err(reason));
+        }
+    }
+    Ok(Ok(Form { statement: open.statement, parts }))
+}
+
+/// A RECORD has at least one part; all are of one act on one subject, under the statement's own digest.
+fn record_form(exchange: &Exchange, statement: &Statement, parts: &[Part]) -> Result<(), &'static str> {
+    let lead = parts.first().ok_or("SCHEMA")?;
+    if statement.agreement_digest != exchange.pack.digest() {
+        return Err("NOT_IN_FORCE");
+    }
+    let same = parts.iter().all(|p| {
+        p.agreement_digest == statement.agreement_digest
+            && p.subject_ref == lead.subject_ref
+            && p.act_kind == lead.act_kind
+            && p.placement_sequence == lead.placement_sequence
+            && p.retention_class == exchange.pack.class_of(&p.message_name)
+    });
+    let act = exchange.pack.lifecycle().act_of_lead(&lead.message_name).ok_or("SCHEMA")?;
+    let messages = parts.iter().map(|p| p.message_name.as_str());
+    let complete = messages.eq(act.messages().iter().map(|m| m.as_ref()));
+    let known = subject_of(&lead.subject_ref).is_some() && kind_of(lead).is_some();
+    if same && complete && known { Ok(()) } else { Err("SCHEMA") }
+}
+
+/// Kind of act that a part declares.
+pub(crate) fn kind_of(part: &Part) -> Option<Kind> {
+    match part.act_kind() {
+        ActKind::Transition => Some(Kind::Transition),
+        ActKind::Proposal => Some(Kind::Proposal),
+        ActKind::Fact => Some(Kind::Fact),
+        ActKind::Notice => Some(Kind::Notice),
+        ActKind::Unspecified => None,
+    }
+}
+
+/// The reason that the mirror wrote in the place of a dropped part.
+fn dropped(marker: &[u8]) -> &'static str {
+    match marker {
+        b"COMMITMENT_MISMATCH" => "COMMITMENT_MISMATCH",
+        b"UNDISCLOSED" => "UNDISCLOSED",
+        b"QUOTA" => "QUOTA",
+        b"SCHEMA" => "SCHEMA",
+        _ => "PART_MISSING",
+    }
+}

@@ -1,0 +1,116 @@
+//! Deciding: one OUTCOME for the RECORDs of a judged range. The log holds coarse reasons; gates and field paths travel in
+//! the OUTCOME's own erasable part.
+
+use convenio_agreement::act::Refusal;
+use convenio_agreement::plan::AcceptError;
+use convenio_model::RecordId;
+use convenio_store::{LogRow, RejectionRow, StoreError, Work};
+use convenio_wire::exchange::v1::{Outcome, OutcomeDetail, Part, Reject, RejectDetail, statement::Body};
+use prost::Message;
+
+use crate::core::{Core, Exchange};
+use crate::outbound::seal::{PartDraft, fresh_record_id, seal_parts, stage_statement};
+
+/// Name of the message in an OUTCOME's part.
+const DETAIL: &str = "convenio.exchange.v1.OutcomeDetail";
+/// Retention class of that part.
+const CLASS: &str = "record";
+
+/// Why a record is rejected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Coarse stable reason.
+    pub reason: &'static str,
+    /// Gate; empty if none refused.
+    pub gate: String,
+    /// Fields concerned.
+    pub field_paths: Vec<String>,
+}
+
+impl Refused {
+    /// A reason without details.
+    #[must_use]
+    pub fn plain(reason: &'static str) -> Self {
+        Self { reason, gate: String::new(), field_paths: Vec::new() }
+    }
+
+    /// A message that the agreement does not accept.
+    #[must_use]
+    pub fn of_message(error: &AcceptError) -> Self {
+        Self { reason: error.code(), gate: String::new(), field_paths: error.paths() }
+    }
+}
+
+impl From<&Refusal> for Refused {
+    fn from(refusal: &Refusal) -> Self {
+        Self { reason: refusal.reason(), gate: refusal.gate(), field_paths: refusal.field_paths().to_vec() }
+    }
+}
+
+/// Decision about one RECORD.
+pub(crate) struct Verdict {
+    pub index: u64,
+    pub record_id: RecordId,
+    pub refused: Option<Refused>,
+}
+
+/// Stages the OUTCOME of a range, if it holds any RECORD.
+pub(crate) async fn outcome(
+    work: &mut Work,
+    core: &Core,
+    exchange: &Exchange,
+    begin: u64,
+    end: u64,
+    verdicts: &[Verdict],
+) -> Result<(), StoreError> {
+    if verdicts.is_empty() {
+        return Ok(());
+    }
+    let refused: Vec<_> = verdicts.iter().filter_map(|v| Some((v, v.refused.as_ref()?))).collect();
+    let log = work.log(exchange.peer_log)?.clone();
+    let record_id = fresh_record_id(&core.sealer);
+    let mut commitments = Vec::new();
+    let mut parts = Vec::new();
+    if !refused.is_empty() {
+        let part = PartDraft { part: detail(exchange, &refused), subject: record_id };
+        let sealed = seal_parts(work, &core.sealer, record_id, vec![part]).await.map_err(too_large)?;
+        commitments = sealed.commitments;
+        parts = sealed.stored;
+    }
+    let rejects = refused.iter().map(|(v, why)| Reject { index: v.index, reason: why.reason.to_owned() }).collect();
+    let body = Body::Outcome(Outcome { epoch: log.epoch, begin, end, rejects, commitments });
+    stage_statement(work, &core.sealer, exchange, record_id, body, None, parts).map_err(too_large)?;
+    for (verdict, why) in &refused {
+        work.push_rejection(RejectionRow {
+            log: log.id,
+            index: verdict.index,
+            record_id: verdict.record_id,
+            reason: why.reason.to_owned(),
+        });
+    }
+    let decided = log.decided + verdicts.len() as u64;
+    work.put_log(LogRow { decided, settled_records: decided, rejected: log.rejected + refused.len() as u64, ..log });
+    Ok(())
+}
+
+fn detail(exchange: &Exchange, refused: &[(&Verdict, &Refused)]) -> Part {
+    let rejects = refused.iter().map(|(verdict, why)| RejectDetail {
+        index: verdict.index,
+        gate: why.gate.clone(),
+        field_paths: why.field_paths.clone(),
+    });
+    Part {
+        agreement_digest: exchange.pack.digest().to_vec(),
+        message_name: DETAIL.to_owned(),
+        retention_class: CLASS.to_owned(),
+        message: OutcomeDetail { rejects: rejects.collect() }.encode_to_vec(),
+        ..Part::default()
+    }
+}
+
+fn too_large(error: crate::error::IssueError) -> StoreError {
+    match error {
+        crate::error::IssueError::Store(error) => error,
+        other => StoreError::Failed(other.to_string()),
+    }
+}

@@ -1,0 +1,209 @@
+//! The mirror: the partner's log, byte for byte. Only a hash, framing or checkpoint failure stops it; what an entry says
+//! is judged later. The cosignature is made in the same commit as the entries that it covers, and leaves after it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use convenio_log::{Frontier, Hash, SignedCheckpoint, VerifierKey, checkpoint, cosignature, leaf_hash};
+use convenio_model::Ref;
+use convenio_seal::epoch::verify_epoch_open;
+use convenio_seal::statement::{claimed_statement, open_entry};
+use convenio_store::{EntryRow, LogRow, PartRow, StoreError, Subject};
+use convenio_wire::MAX_ENTRY;
+use convenio_wire::exchange::v1::{Batch, Cosigned, EntryParts, Statement, statement::Body};
+use futures::FutureExt;
+
+use super::screen::{self, Screened};
+use crate::core::{Core, Exchange, released};
+use crate::outbound::seal::{at_rest, data_key};
+use crate::session::SessionEnd;
+use crate::signer::{Named, log_key, mirror_name};
+
+/// Entries of one batch at most; twice what this node sends.
+const MAX_ENTRIES: usize = 1024;
+
+/// A part that was dropped unstored; the row says why in its place.
+const MARKER: [u8; 16] = [0; 16];
+
+/// Whether a row only says why a part was dropped.
+pub(crate) fn is_marker(part: &PartRow) -> bool {
+    part.key_id == MARKER
+}
+
+/// The mirror of one log, within one session.
+pub(crate) struct Mirror {
+    core: Arc<Core>,
+    exchange: Arc<Exchange>,
+    frontier: Frontier,
+}
+
+/// One entry of a batch, ready to be stored.
+struct Arrived {
+    row: EntryRow,
+    parts: Vec<Screened>,
+}
+
+impl Mirror {
+    pub(crate) async fn open(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Result<Self, StoreError> {
+        let logs = core.store.logs().await?;
+        let log = logs.into_iter().find(|l| l.id == exchange.peer_log).ok_or(StoreError::Corrupt("log"))?;
+        let hashes = log.peaks.chunks_exact(32).map(Hash::try_from).collect::<Result<Vec<_>, _>>();
+        let peaks = hashes.map_err(|_| StoreError::Corrupt("log"))?;
+        let frontier = Frontier::from_parts(log.size, peaks).map_err(|_| StoreError::Corrupt("log"))?;
+        Ok(Self { core: core.clone(), exchange: exchange.clone(), frontier })
+    }
+
+    /// Checks a batch, stores it durably and answers with the cosigned checkpoint.
+    pub(crate) async fn take(&mut self, batch: Batch) -> Result<Cosigned, SessionEnd> {
+        let (frontier, checkpoint) = self.framing(&batch).map_err(|reason| {
+            tracing::error!(origin = %self.exchange.peer_origin, reason, "a batch stops this log");
+            SessionEnd::Refused { origin: self.exchange.peer_origin.clone(), reason }
+        })?;
+        let arrived = self.arrived(batch);
+        let note = self.cosign(checkpoint)?;
+        self.store(&frontier, arrived, note.clone()).await?;
+        self.frontier = frontier;
+        released(&self.core.controls.cosign).await;
+        Ok(Cosigned { origin: self.exchange.peer_origin.clone(), checkpoint: note })
+    }
+
+    /// Consecutive entries whose root is the one that the partner's log key signed.
+    fn framing(&self, batch: &Batch) -> Result<(Frontier, SignedCheckpoint), &'static str> {
+        if batch.begin != self.frontier.size() || batch.entries.is_empty() {
+            return Err("BAD_FRAMING");
+        }
+        if batch.entries.len() > MAX_ENTRIES || batch.entries.iter().any(|e| e.len() > MAX_ENTRY) {
+            return Err("BATCH_LIMITS");
+        }
+        let mut frontier = self.frontier.clone();
+        for entry in &batch.entries {
+            frontier.append(leaf_hash(entry));
+        }
+        let key = self.log_key(batch).ok_or("UNKNOWN_LOG_KEY")?;
+        let checkpoint = checkpoint::open(&batch.checkpoint, &key).map_err(|_| "BAD_CHECKPOINT")?;
+        let head = checkpoint.checkpoint();
+        let same = head.origin() == self.exchange.peer_origin
+            && head.size() == frontier.size()
+            && head.root() == frontier.root();
+        if same { Ok((frontier, checkpoint)) } else { Err("BAD_CHECKPOINT") }
+    }
+
+    /// The partner's log key: known, or named by the root-signed first entry of this very batch.
+    fn log_key(&self, batch: &Batch) -> Option<VerifierKey> {
+        if let Some(keys) = self.exchange.partner_keys() {
+            return log_key(&self.exchange.peer_origin, &keys.log);
+        }
+        let first = (batch.begin == 0).then(|| batch.entries.first()).flatten()?;
+        let open = open_entry(first).ok()?;
+        let Some(Body::EpochOpen(opening)) = &open.statement.body else { return None };
+        let keys = verify_epoch_open(opening, &self.exchange.peer_origin, &self.exchange.partner_roots).ok()?;
+        let key = log_key(&self.exchange.peer_origin, &keys.log);
+        self.exchange.learn(|learned| learned.keys = Some(Arc::new(keys)));
+        key
+    }
+
+    fn arrived(&self, batch: Batch) -> Vec<Arrived> {
+        let mut parts: HashMap<u64, EntryParts> = batch.parts.into_iter().map(|p| (p.index, p)).collect();
+        let entries = batch.entries.into_iter().zip(batch.begin..);
+        entries
+            .map(|(bytes, index)| {
+                let statement = claimed_statement(&bytes).unwrap_or_default();
+                let screened = screen::commitments(&statement, parts.remove(&index));
+                let record_id = record_id(&statement);
+                Arrived {
+                    row: EntryRow {
+                        log: self.exchange.peer_log,
+                        index,
+                        record_id,
+                        is_record: is_record(&statement),
+                        subject: screen::subject(&screened),
+                        leaf: *leaf_hash(&bytes).as_bytes(),
+                        bytes: bytes.into(),
+                    },
+                    parts: screened,
+                }
+            })
+            .collect()
+    }
+
+    fn cosign(&self, mut checkpoint: SignedCheckpoint) -> Result<Vec<u8>, SessionEnd> {
+        let keys = &self.core.sealer.keys;
+        let name = mirror_name(&self.exchange.own_node, 1);
+        let signer = Named { name: &name, key: &keys.mirror };
+        let seconds = self.core.sealer.clock.now_ms() / 1000;
+        cosignature::append(&mut checkpoint, &signer, seconds)
+            .map_err(|_| SessionEnd::Local("a checkpoint cannot be cosigned".to_owned()))?;
+        Ok(checkpoint.to_string().into_bytes())
+    }
+
+    async fn store(&self, frontier: &Frontier, arrived: Vec<Arrived>, note: Vec<u8>) -> Result<(), SessionEnd> {
+        let (core, exchange) = (self.core.clone(), self.exchange.clone());
+        let (begin, size) = (self.frontier.size(), frontier.size());
+        let peaks = frontier.peaks().iter().flat_map(|h| *h.as_bytes()).collect::<Vec<u8>>();
+        self.core
+            .write::<_, SessionEnd, _>(move |work| {
+                async move {
+                    let log = work.log(exchange.peer_log)?.clone();
+                    if log.size != begin {
+                        return Err(SessionEnd::Fenced);
+                    }
+                    let records = arrived.iter().filter(|a| a.row.is_record).count() as u64;
+                    let arrived =
+                        screen::disclosure(work, &exchange, arrived, |a| (&mut a.parts, a.row.subject)).await?;
+                    for Arrived { row, parts } in arrived {
+                        for (number, part) in parts.into_iter().enumerate() {
+                            let row = part_row(work, &core, &row, number, part).await?;
+                            work.push_part(row);
+                        }
+                        work.push_entry(row);
+                    }
+                    work.put_log(LogRow {
+                        size,
+                        peaks,
+                        records: log.records + records,
+                        cosigned: note,
+                        cosigned_size: size,
+                        time_ms: core.sealer.clock.now_ms(),
+                        ..log
+                    });
+                    Ok(())
+                }
+                .boxed()
+            })
+            .await
+    }
+}
+
+async fn part_row(
+    work: &mut convenio_store::Work,
+    core: &Core,
+    entry: &EntryRow,
+    number: usize,
+    part: Screened,
+) -> Result<PartRow, StoreError> {
+    let row = PartRow {
+        log: entry.log,
+        index: entry.index,
+        part: u32::try_from(number).unwrap_or(u32::MAX),
+        key_id: MARKER,
+        sealed: Vec::new(),
+    };
+    match part {
+        Screened::Keep { salted, class, .. } => {
+            let subject = entry.subject.map_or(entry.record_id, |s: Subject| s.id);
+            let key = data_key(work, &core.sealer, subject, &class).await?;
+            let stored = at_rest(&core.sealer, key, entry.record_id, number, &salted)?;
+            Ok(PartRow { key_id: stored.key_id, sealed: stored.sealed, ..row })
+        }
+        Screened::Drop(reason) => Ok(PartRow { sealed: reason.as_bytes().to_vec(), ..row }),
+    }
+}
+
+/// What an OUTCOME must answer: a RECORD, or what cannot be told apart from one.
+pub(crate) fn is_record(statement: &Statement) -> bool {
+    matches!(statement.body, Some(Body::Record(_)) | None)
+}
+
+fn record_id(statement: &Statement) -> Ref {
+    Ref::from_slice(&statement.record_id).unwrap_or_default()
+}

@@ -1,0 +1,192 @@
+//! Opening: who is the partner, what both ratified, the logs and their first entries.
+
+use std::sync::{Arc, RwLock};
+
+use convenio_seal::dsse::Envelope;
+use convenio_seal::epoch::{epoch_open_from, verify_epoch_open};
+use convenio_seal::origin::log_origin;
+use convenio_seal::root::{RootSet, ratify_from, verify_ratify};
+use convenio_seal::statement::open_entry;
+use convenio_store::{LogId, LogRow, StoreError, Tx, Writes};
+use convenio_wire::exchange::v1::{Activate, EpochOpen, statement::Body};
+use futures::FutureExt;
+
+use crate::core::{Core, CoreParts, Exchange, Learned, Partner};
+use crate::error::{IssueError, OpenError};
+use crate::outbound::seal::{fresh_record_id, stage_statement};
+
+/// The epoch that this version opens.
+const EPOCH: u64 = 1;
+/// First entries of a log that say what is in force.
+const OPENING: u64 = 16;
+
+/// Finds or makes the logs of every agreement.
+pub(crate) async fn exchanges(parts: &CoreParts) -> Result<Vec<Arc<Exchange>>, OpenError> {
+    let mut tx = parts.store.begin().await?;
+    let mut logs = tx.logs().await?;
+    let known = logs.len();
+    let mut exchanges = Vec::new();
+    for (pack, partner) in &parts.agreements {
+        let ratifications = ratified(parts, pack, partner)?;
+        let own_origin = log_origin(&parts.node, pack.id(), &partner.node, EPOCH);
+        let peer_origin = log_origin(&partner.node, pack.id(), &parts.node, EPOCH);
+        let role = pack.role_of(&parts.party);
+        let me = role.ok_or_else(|| OpenError::Database(format!("{} is no party of {}", parts.party, pack.id())))?;
+        exchanges.push(Arc::new(Exchange {
+            me,
+            own_party: parts.party.clone(),
+            partner_party: partner.party.clone(),
+            own_node: parts.node.clone(),
+            partner_node: partner.node.clone(),
+            own_log: log_id(&mut logs, &own_origin, pack.id(), partner, true),
+            own_origin,
+            peer_log: log_id(&mut logs, &peer_origin, pack.id(), partner, false),
+            peer_origin,
+            partner_roots: roots(parts, pack.id(), &partner.party)?.clone(),
+            own_roots: roots(parts, pack.id(), &parts.party)?.clone(),
+            ratifications,
+            learned: RwLock::new(Learned::default()),
+            pack: pack.clone(),
+        }));
+    }
+    let new = logs.split_off(known);
+    create(tx, new).await?;
+    Ok(exchanges)
+}
+
+async fn create(tx: Box<dyn Tx>, logs: Vec<LogRow>) -> Result<(), StoreError> {
+    if logs.is_empty() {
+        return Ok(());
+    }
+    tx.commit(Writes { logs, ..Writes::default() }).await
+}
+
+fn log_id(logs: &mut Vec<LogRow>, origin: &str, agreement: &str, partner: &Partner, own: bool) -> LogId {
+    if let Some(log) = logs.iter().find(|l| l.origin == origin) {
+        return log.id;
+    }
+    let id = logs.iter().map(|l| l.id).max().unwrap_or(0) + 1;
+    logs.push(LogRow {
+        id,
+        origin: origin.to_owned(),
+        agreement: agreement.to_owned(),
+        partner: partner.node.clone(),
+        epoch: EPOCH,
+        own,
+        size: 0,
+        peaks: Vec::new(),
+        settled: 0,
+        records: 0,
+        decided: 0,
+        rejected: 0,
+        settled_records: 0,
+        cosigned: Vec::new(),
+        cosigned_size: 0,
+        entangled: 0,
+        alarm: String::new(),
+        time_ms: 0,
+    });
+    id
+}
+
+fn roots<'p>(parts: &'p CoreParts, agreement: &str, party: &str) -> Result<&'p RootSet, OpenError> {
+    parts.roots.iter().find(|r| r.party() == party).ok_or_else(|| OpenError::NotRatified {
+        agreement: agreement.to_owned(),
+        party: party.to_owned(),
+        why: "its root keys are not in the trust file".to_owned(),
+    })
+}
+
+/// The ratifications of this very digest by both parties; without them nothing is sent or accepted.
+fn ratified(
+    parts: &CoreParts,
+    pack: &convenio_agreement::Pack,
+    partner: &Partner,
+) -> Result<Vec<(String, Vec<u8>)>, OpenError> {
+    let nodes = [(parts.party.as_str(), parts.node.as_str()), (partner.party.as_str(), partner.node.as_str())];
+    let mut found = Vec::new();
+    for party in pack.parties() {
+        let node = nodes.iter().find(|(p, _)| *p == party.id).map(|(_, node)| *node).unwrap_or_default();
+        let by_its_roots = |file: &&Vec<u8>| {
+            let said = Envelope::parse(file).ok().and_then(|e| ratify_from(&e).ok());
+            let roots = parts.roots.iter().find(|r| r.party() == party.id);
+            let said = said.zip(roots).and_then(|(ratify, roots)| verify_ratify(&ratify, roots).ok());
+            said.is_some_and(|s| s.agreement == pack.id() && s.digest == pack.digest() && s.node == node)
+        };
+        let file = parts.ratifications.iter().find(by_its_roots).ok_or_else(|| OpenError::NotRatified {
+            agreement: pack.id().to_owned(),
+            party: party.id.clone(),
+            why: format!("no ratification of digest {} for node {node} by its roots", hex::encode(pack.digest())),
+        })?;
+        found.push((party.id.clone(), file.clone()));
+    }
+    Ok(found)
+}
+
+/// EPOCH_OPEN, RATIFY of each party, ACTIVATE: the first entries of a new log, in one transaction.
+pub(crate) async fn first_entries(
+    core: &Arc<Core>,
+    exchange: &Arc<Exchange>,
+    epochs: &[Vec<u8>],
+) -> Result<(), OpenError> {
+    let opening = authorised(core, exchange, epochs)?;
+    let mut bodies = vec![Body::EpochOpen(opening)];
+    for (_, file) in &exchange.ratifications {
+        let ratify = Envelope::parse(file).ok().and_then(|e| ratify_from(&e).ok());
+        bodies.extend(ratify.map(Body::Ratify));
+    }
+    bodies.push(Body::Activate(Activate { digest: exchange.pack.digest().to_vec() }));
+    let (job_core, job_exchange) = (core.clone(), exchange.clone());
+    let staged = core
+        .write::<_, IssueError, _>(move |work| {
+            async move {
+                if work.log(job_exchange.own_log)?.size > 0 {
+                    return Ok(());
+                }
+                for body in bodies {
+                    let id = fresh_record_id(&job_core.sealer);
+                    stage_statement(work, &job_core.sealer, &job_exchange, id, body, None, Vec::new())?;
+                }
+                Ok(())
+            }
+            .boxed()
+        })
+        .await;
+    staged.map_err(|error| OpenError::Database(error.to_string()))
+}
+
+/// The authorisation of this log's epoch, for the very keys that this node holds.
+fn authorised(core: &Core, exchange: &Exchange, epochs: &[Vec<u8>]) -> Result<EpochOpen, OpenError> {
+    let missing = |why: &str| OpenError::NotAuthorised {
+        agreement: exchange.pack.id().to_owned(),
+        origin: exchange.own_origin.clone(),
+        why: why.to_owned(),
+    };
+    let parsed = epochs.iter().filter_map(|file| epoch_open_from(&Envelope::parse(file).ok()?).ok());
+    let mut fitting = parsed.filter(|(origin, _)| origin.to_string() == exchange.own_origin);
+    let (_, opening) = fitting.next().ok_or_else(|| missing("no file names this log"))?;
+    let keys = verify_epoch_open(&opening, &exchange.own_origin, &exchange.own_roots)
+        .map_err(|error| missing(&error.to_string()))?;
+    if !core.sealer.keys.matches(&keys) {
+        return Err(missing("it names other keys than this node holds"));
+    }
+    Ok(opening)
+}
+
+/// What the mirrored beginning of the partner's log says of its keys and of what is in force.
+pub(crate) async fn learn_partner(core: &Core, exchange: &Exchange) -> Result<(), OpenError> {
+    let logs = core.store.logs().await?;
+    let judged = logs.iter().find(|l| l.id == exchange.peer_log).map_or(0, |l| l.settled);
+    let mirrored = logs.iter().find(|l| l.id == exchange.peer_log).map_or(0, |l| l.size);
+    let entries = core.store.entries(exchange.peer_log, 0, mirrored.min(OPENING)).await?;
+    for entry in entries {
+        let Ok(open) = open_entry(&entry.bytes) else { continue };
+        let Some(body) = open.statement.body else { continue };
+        let opening = matches!(body, Body::EpochOpen(_) | Body::Ratify(_) | Body::Activate(_));
+        let keys_only = matches!(body, Body::EpochOpen(_));
+        if opening && (keys_only || entry.index < judged) {
+            exchange.learn(|learned| crate::inbound::apply::learn(exchange, &body, learned));
+        }
+    }
+    Ok(())
+}

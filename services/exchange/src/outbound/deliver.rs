@@ -1,0 +1,217 @@
+//! Delivery: replication of the own log from where the partner's mirror ends. There is no outbox to keep in step: a
+//! partner that was away for a month is served from there. One batch is under way at a time.
+
+use std::sync::Arc;
+
+use convenio_log::checkpoint::SignedCheckpoint;
+use convenio_log::{Checkpoint, Hash, cosignature};
+use convenio_store::{CheckpointRow, LogRow, StoreError};
+use convenio_wire::exchange::v1::{Batch, Cosigned, EntryParts, Mirrored, SaltedPart};
+use futures::FutureExt;
+use tokio::sync::mpsc;
+
+use super::seal::from_rest;
+use crate::core::{Core, Exchange, released};
+use crate::inbound::mirror::is_marker;
+use crate::session::{ANSWER, Message, SessionEnd};
+use crate::signer::{Named, log_key, mirror_key};
+use crate::writer::Heads;
+
+/// Entries of one batch at most.
+pub(crate) const MAX_BATCH: u64 = 512;
+/// Bytes of entries and parts after which a batch ends.
+const MAX_BATCH_BYTES: usize = 3 * 1024 * 1024;
+/// A cosignature further ahead of this node's clock is refused, seconds.
+const MAX_SKEW: u64 = 30;
+
+/// Delivers one log until the session ends.
+pub(crate) async fn run(
+    core: Arc<Core>,
+    exchange: Arc<Exchange>,
+    theirs: Option<Mirrored>,
+    outbound: mpsc::Sender<Message>,
+    mut answers: mpsc::Receiver<Cosigned>,
+) -> SessionEnd {
+    // A partner that does not know this log yet takes it from its beginning.
+    let theirs = theirs.unwrap_or_default();
+    let mut at = match resume(&core, &exchange, &theirs).await {
+        Ok(at) => at,
+        Err(end) => return end,
+    };
+    let mut heads = core.heads();
+    loop {
+        let grown = |heads: &Heads| heads.get(&exchange.own_log).is_some_and(|head| head.size > at);
+        let stopped = heads.wait_for(grown).await.is_err();
+        if stopped {
+            return SessionEnd::Local("the writer has stopped".to_owned());
+        }
+        released(&core.controls.deliver).await;
+        let step = async {
+            let batch = next_batch(&core, &exchange, at).await?;
+            outbound.send(Message::Batch(batch)).await.map_err(|_| SessionEnd::Disconnected)?;
+            let answer = tokio::time::timeout(ANSWER, answers.recv()).await.map_err(|_| SessionEnd::TimedOut)?;
+            let answer = answer.ok_or(SessionEnd::Disconnected)?;
+            settle(&core, &exchange, answer.checkpoint).await
+        };
+        match step.await {
+            Ok(size) => at = size,
+            Err(end) => return end,
+        }
+    }
+}
+
+/// Where to go on: the end of the partner's mirror. A lost cosignature is taken from its HELLO.
+async fn resume(core: &Arc<Core>, exchange: &Arc<Exchange>, theirs: &Mirrored) -> Result<u64, SessionEnd> {
+    let own = own_log(core, exchange).await?;
+    let refused = |reason| SessionEnd::Refused { origin: exchange.own_origin.clone(), reason };
+    if theirs.size > own.size {
+        // This database is older than what the partner holds: never sign that log again.
+        freeze(core, exchange, "ROLLBACK").await?;
+        return Err(refused("ROLLBACK"));
+    }
+    if theirs.size < own.settled {
+        return Err(refused("PARTNER_LOST_ENTRIES"));
+    }
+    if !theirs.cosigned_checkpoint.is_empty() {
+        settle(core, exchange, theirs.cosigned_checkpoint.clone()).await?;
+    }
+    Ok(theirs.size)
+}
+
+async fn own_log(core: &Core, exchange: &Exchange) -> Result<LogRow, SessionEnd> {
+    let logs = core.store.logs().await?;
+    logs.into_iter().find(|l| l.id == exchange.own_log).ok_or_else(|| SessionEnd::Local("no such log".to_owned()))
+}
+
+async fn next_batch(core: &Core, exchange: &Exchange, begin: u64) -> Result<Batch, SessionEnd> {
+    let head = head_after(core, exchange, begin).await?;
+    let mut rows = core.store.entries(exchange.own_log, begin, head.size).await?;
+    let mut parts = open_parts(core, exchange, &rows, begin, head.size).await?;
+    let mut head = head;
+    if let Some(fits) = fitting(&rows, &parts) {
+        let end = begin + fits as u64;
+        rows.truncate(fits);
+        parts.retain(|p| p.index < end);
+        head = crate::tiles::head_at(core.store.as_ref(), exchange.own_log, end).await?;
+    }
+    Ok(Batch {
+        origin: exchange.own_origin.clone(),
+        begin,
+        entries: rows.into_iter().map(|row| row.bytes.into()).collect(),
+        parts,
+        checkpoint: signed_head(core, exchange, &head)?.to_string().into_bytes(),
+    })
+}
+
+/// The largest committed head within one batch of `begin`; there is one every few entries.
+async fn head_after(core: &Core, exchange: &Exchange, begin: u64) -> Result<CheckpointRow, SessionEnd> {
+    let head = core.store.checkpoint_at_most(exchange.own_log, begin + MAX_BATCH).await?;
+    head.filter(|h| h.size > begin).ok_or_else(|| StoreError::Corrupt("checkpoint").into())
+}
+
+/// How many entries fit one batch, if not all do; at least one.
+fn fitting(rows: &[convenio_store::EntryRow], parts: &[EntryParts]) -> Option<usize> {
+    let mut bytes = 0;
+    let mut parts = parts.iter().peekable();
+    for (count, row) in rows.iter().enumerate() {
+        bytes += row.bytes.len();
+        while let Some(own) = parts.next_if(|p| p.index == row.index) {
+            bytes += own.parts.iter().map(|p| p.part.len() + 64).sum::<usize>();
+        }
+        if bytes > MAX_BATCH_BYTES && count > 0 {
+            return Some(count);
+        }
+    }
+    None
+}
+
+/// The parts of these entries as they travel; one that was erased is empty.
+pub(crate) async fn open_parts(
+    core: &Core,
+    exchange: &Exchange,
+    rows: &[convenio_store::EntryRow],
+    begin: u64,
+    end: u64,
+) -> Result<Vec<EntryParts>, StoreError> {
+    let mut opened: Vec<EntryParts> = Vec::new();
+    for part in core.store.parts(exchange.own_log, begin, end).await? {
+        let at = usize::try_from(part.index - begin).unwrap_or(usize::MAX);
+        let row = rows.get(at).ok_or(StoreError::Corrupt("part"))?;
+        let salted = if is_marker(&part) {
+            None
+        } else {
+            from_rest(&core.sealer.vault, part.key_id, row.record_id, part.part as usize, &part.sealed)?
+        };
+        if opened.last().is_none_or(|last| last.index != part.index) {
+            opened.push(EntryParts { index: part.index, parts: Vec::new() });
+        }
+        if let Some(last) = opened.last_mut() {
+            last.parts.push(salted.unwrap_or_else(SaltedPart::default));
+        }
+    }
+    Ok(opened)
+}
+
+/// Signs a committed head. Ed25519 is deterministic: the same row always gives the same note.
+pub(crate) fn signed_head(
+    core: &Core,
+    exchange: &Exchange,
+    head: &CheckpointRow,
+) -> Result<SignedCheckpoint, SessionEnd> {
+    let failed = || SessionEnd::Local("a head cannot be signed".to_owned());
+    let checkpoint =
+        Checkpoint::new(exchange.own_origin.as_str(), head.size, Hash::from(head.root)).map_err(|_| failed())?;
+    let signer = Named { name: &exchange.own_origin, key: &core.sealer.keys.log };
+    checkpoint.sign(&signer).map_err(|_| failed())
+}
+
+/// Takes a cosigned checkpoint of the own log: everything below it is delivered. Returns its size.
+async fn settle(core: &Arc<Core>, exchange: &Arc<Exchange>, note: Vec<u8>) -> Result<u64, SessionEnd> {
+    let refused = |reason| SessionEnd::Refused { origin: exchange.own_origin.clone(), reason };
+    let size = cosigned_size(core, exchange, &note).map_err(refused)?;
+    let (job, log) = (exchange.clone(), exchange.own_log);
+    core.write::<_, SessionEnd, _>(move |work| {
+        async move {
+            let own = work.log(log)?.clone();
+            if size > own.size {
+                return Err(SessionEnd::Refused { origin: job.own_origin.clone(), reason: "BAD_COSIGNATURE" });
+            }
+            if size > own.settled || own.cosigned.is_empty() {
+                let delivered = work.entry_heads(log, own.settled, size).await?;
+                let records = delivered.iter().filter(|e| e.is_record).count() as u64;
+                let settled_records = own.settled_records + records;
+                work.put_log(LogRow { settled: size, settled_records, cosigned: note, cosigned_size: size, ..own });
+            }
+            Ok(size)
+        }
+        .boxed()
+    })
+    .await
+}
+
+/// Size of a checkpoint of the own log, if it carries this node's signature and the partner's mirror cosignature.
+fn cosigned_size(core: &Core, exchange: &Exchange, note: &[u8]) -> Result<u64, &'static str> {
+    let bad = "BAD_COSIGNATURE";
+    let own_key = log_key(&exchange.own_origin, &core.sealer.keys.log.public()).ok_or(bad)?;
+    let checkpoint = convenio_log::checkpoint::open(note, &own_key).map_err(|_| bad)?;
+    let keys = exchange.partner_keys().ok_or("PARTNER_UNKNOWN")?;
+    let mirror = mirror_key(&exchange.partner_node, keys.version, &keys.mirror).ok_or(bad)?;
+    let time = cosignature::verify(&checkpoint, &mirror).map_err(|_| bad)?;
+    if time > core.sealer.clock.now_ms() / 1000 + MAX_SKEW {
+        return Err("COSIGNATURE_AHEAD");
+    }
+    Ok(checkpoint.checkpoint().size())
+}
+
+async fn freeze(core: &Core, exchange: &Exchange, alarm: &'static str) -> Result<(), SessionEnd> {
+    let log = exchange.own_log;
+    core.write::<_, SessionEnd, _>(move |work| {
+        async move {
+            let own = work.log(log)?.clone();
+            work.put_log(LogRow { alarm: alarm.to_owned(), ..own });
+            Ok(())
+        }
+        .boxed()
+    })
+    .await
+}

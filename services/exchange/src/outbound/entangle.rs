@@ -1,0 +1,75 @@
+//! Entangling: the partner's checkpoint, as cosigned here, stands in the own log, so that neither side can show two pasts.
+//! Quiet: it joins a batch that holds another entry, or comes alone after a minute without news; an idle pair appends
+//! nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use convenio_seal::statement::claimed_statement;
+use convenio_store::{LogRow, Staged, StoreError, Work};
+use convenio_wire::exchange::v1::{PeerCheckpoint, statement::Body};
+use futures::FutureExt;
+
+use super::seal::{Sealer, fresh_record_id, stage_statement};
+use crate::core::{Core, Exchange};
+use crate::error::IssueError;
+
+/// How long the partner's log must be quiet before its checkpoint is entangled alone.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// The PEER_CHECKPOINT for a batch of this group, if the partner's log was cosigned further than it is entangled.
+pub(crate) async fn entangle(work: &mut Work, sealer: &Sealer, exchange: &Exchange) -> Result<Vec<Staged>, StoreError> {
+    let mirror = work.log(exchange.peer_log)?.clone();
+    if mirror.cosigned_size <= mirror.entangled {
+        return Ok(Vec::new());
+    }
+    let body = Body::PeerCheckpoint(PeerCheckpoint { note: mirror.cosigned.clone() });
+    stage_statement(work, sealer, exchange, fresh_record_id(sealer), body, None, Vec::new())
+        .map_err(|_| StoreError::Failed("a checkpoint does not fit an entry".to_owned()))?;
+    let staged = work.take_staged();
+    work.put_log(LogRow { entangled: mirror.cosigned_size, ..mirror });
+    Ok(staged)
+}
+
+/// Entangles the partner's last checkpoint once a minute of quiet has passed, if it covers anything but answers.
+pub(crate) async fn entangle_when_quiet(core: Arc<Core>, exchange: Arc<Exchange>) {
+    let mut heads = core.heads();
+    loop {
+        let quiet = core.sealer.clock.sleep(QUIET);
+        tokio::select! {
+            changed = heads.changed() => if changed.is_err() { return } else { continue },
+            () = quiet => {}
+        }
+        if let Err(error) = entangle_alone(&core, &exchange).await {
+            tracing::warn!(reason = %error, "a quiet log was not entangled");
+        }
+        if heads.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn entangle_alone(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Result<(), IssueError> {
+    let (core2, exchange) = (core.clone(), exchange.clone());
+    core.write(move |work| {
+        async move {
+            let mirror = work.log(exchange.peer_log)?.clone();
+            let entries = work.entries(exchange.peer_log, mirror.entangled, mirror.cosigned_size).await?;
+            let news = entries.iter().any(|e| {
+                !matches!(
+                    claimed_statement(&e.bytes).and_then(|s| s.body),
+                    Some(Body::Outcome(_) | Body::PeerCheckpoint(_))
+                )
+            });
+            if news && mirror.settled == mirror.size {
+                let body = Body::PeerCheckpoint(PeerCheckpoint { note: mirror.cosigned.clone() });
+                let id = fresh_record_id(&core2.sealer);
+                stage_statement(work, &core2.sealer, &exchange, id, body, None, Vec::new())?;
+                work.put_log(LogRow { entangled: mirror.cosigned_size, ..mirror });
+            }
+            Ok(())
+        }
+        .boxed()
+    })
+    .await
+}

@@ -1,0 +1,164 @@
+//! Sealing: salts, commitments, the statement and its signature; parts encrypted with their subject's data key.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use convenio_model::{Clock, Entropy, RecordId, Ref, uuid_v7};
+use convenio_seal::commitment::commit;
+use convenio_seal::manifest::NodeKeys;
+use convenio_seal::statement::seal_entry;
+use convenio_seal::vault::{DataKeyId, Vault, VaultError};
+use convenio_store::{Staged, StagedPart, StoreError, Subject, SubjectKeyRow, Work};
+use convenio_wire::MAX_PARTS;
+use convenio_wire::exchange::v1::{Part, Position, SaltedPart, Statement, statement::Body};
+use prost::Message;
+
+use crate::core::Exchange;
+use crate::error::IssueError;
+
+/// What sealing needs of a node.
+pub(crate) struct Sealer {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub vault: Arc<Vault>,
+    pub keys: Arc<NodeKeys>,
+}
+
+/// A part before it is sealed.
+#[derive(Debug, Clone)]
+pub struct PartDraft {
+    /// The part; its record id is filled in here.
+    pub part: Part,
+    /// Subject whose data key seals it.
+    pub subject: Ref,
+}
+
+/// Parts with their commitments, sealed for storage.
+pub(crate) struct SealedParts {
+    pub commitments: Vec<Vec<u8>>,
+    pub stored: Vec<StagedPart>,
+}
+
+/// Seals the parts of `record_id`.
+pub(crate) async fn seal_parts(
+    work: &mut Work,
+    sealer: &Sealer,
+    record_id: RecordId,
+    drafts: Vec<PartDraft>,
+) -> Result<SealedParts, IssueError> {
+    let mut sealed = SealedParts { commitments: Vec::new(), stored: Vec::new() };
+    let mut total = 0;
+    for (number, mut draft) in drafts.into_iter().enumerate() {
+        draft.part.record_id = record_id.0.to_vec();
+        let part = draft.part.encode_to_vec();
+        total += part.len();
+        if total > MAX_PARTS {
+            return Err(IssueError::TooLarge);
+        }
+        let mut salt = [0; 32];
+        sealer.entropy.fill(&mut salt);
+        sealed.commitments.push(commit(&salt, &part).to_vec());
+        let salted = SaltedPart { salt: salt.to_vec(), part };
+        let key = data_key(work, sealer, draft.subject, &draft.part.retention_class).await?;
+        sealed.stored.push(at_rest(sealer, key, record_id, number, &salted)?);
+    }
+    Ok(sealed)
+}
+
+/// Encrypts one part for storage; it is bound to its record and position.
+pub(crate) fn at_rest(
+    sealer: &Sealer,
+    key: DataKeyId,
+    record_id: RecordId,
+    number: usize,
+    salted: &SaltedPart,
+) -> Result<StagedPart, StoreError> {
+    let aad = bound_to(record_id, number);
+    let sealed =
+        sealer.vault.seal(key, &aad, &salted.encode_to_vec(), sealer.entropy.as_ref()).map_err(vault_failed)?;
+    Ok(StagedPart { key_id: key.0, sealed })
+}
+
+/// Opens what [`at_rest`] made; None if its key was destroyed.
+pub(crate) fn from_rest(
+    vault: &Vault,
+    key_id: [u8; 16],
+    record_id: RecordId,
+    number: usize,
+    sealed: &[u8],
+) -> Result<Option<SaltedPart>, StoreError> {
+    match vault.unseal(DataKeyId(key_id), &bound_to(record_id, number), sealed) {
+        Ok(plain) => SaltedPart::decode(plain.as_slice()).map(Some).map_err(|_| StoreError::Corrupt("part")),
+        Err(VaultError::Destroyed) => Ok(None),
+        Err(error) => Err(vault_failed(error)),
+    }
+}
+
+/// The data key of a subject's parts of one retention class, so that a contract's terms outlive the name.
+pub(crate) async fn data_key(
+    work: &mut Work,
+    sealer: &Sealer,
+    subject: Ref,
+    class: &str,
+) -> Result<DataKeyId, StoreError> {
+    let subject = keyed(subject, class);
+    if let Some(key) = work.subject_key(subject).await? {
+        return Ok(DataKeyId(key));
+    }
+    let key = sealer.vault.create(sealer.entropy.as_ref()).map_err(vault_failed)?;
+    work.put_subject_key(SubjectKeyRow { subject, key_id: key.0 });
+    Ok(key)
+}
+
+/// Signs a statement of this node's log and stages it; it gets its index when the group is sequenced.
+pub(crate) fn stage_statement(
+    work: &mut Work,
+    sealer: &Sealer,
+    exchange: &Exchange,
+    record_id: RecordId,
+    body: Body,
+    subject: Option<Subject>,
+    parts: Vec<StagedPart>,
+) -> Result<(), IssueError> {
+    let peer = work.log(exchange.peer_log)?;
+    let is_record = matches!(body, Body::Record(_));
+    let statement = Statement {
+        version: 1,
+        issuer: exchange.own_node.clone(),
+        recipient: exchange.partner_node.clone(),
+        log_origin: exchange.own_origin.clone(),
+        agreement_digest: if matches!(body, Body::EpochOpen(_)) { Vec::new() } else { exchange.pack.digest().to_vec() },
+        record_id: record_id.0.to_vec(),
+        peer: Some(Position { epoch: peer.epoch, size: peer.settled }),
+        time_ms: sealer.clock.now_ms(),
+        captures: Vec::new(),
+        body: Some(body),
+    };
+    let bytes = seal_entry(&statement, &sealer.keys.record).map_err(|_| IssueError::TooLarge)?;
+    work.stage(Staged { log: exchange.own_log, record_id, is_record, subject, bytes, parts });
+    Ok(())
+}
+
+/// A fresh record id.
+pub(crate) fn fresh_record_id(sealer: &Sealer) -> RecordId {
+    uuid_v7(sealer.clock.now_ms(), sealer.entropy.as_ref()).into()
+}
+
+fn keyed(subject: Ref, class: &str) -> Ref {
+    let mut input = subject.0.to_vec();
+    input.extend_from_slice(class.as_bytes());
+    let mut out = [0; 16];
+    out.copy_from_slice(&digest::digest(&digest::SHA256, &input).as_ref()[..16]);
+    Ref(out)
+}
+
+fn bound_to(record_id: RecordId, number: usize) -> [u8; 24] {
+    let mut aad = [0; 24];
+    aad[..16].copy_from_slice(&record_id.0);
+    aad[16..].copy_from_slice(&(number as u64).to_be_bytes());
+    aad
+}
+
+fn vault_failed(error: VaultError) -> StoreError {
+    StoreError::Failed(format!("data keys: {error}"))
+}

@@ -1,0 +1,161 @@
+//! Sequencing: the one place where an entry gets its index. Staged entries in commit order, then hashes, full tiles, the
+//! checkpoint row and the head, all in the group's own commit (model: `fifo`). A head is signed only after that commit.
+
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use convenio_log::{Hash, Tile, TileBuilder, TileReader, leaf_hash};
+use convenio_store::{CheckpointRow, EntryRow, LogId, LogRow, PartRow, Staged, Store, StoreError, TileRow, Work};
+
+use super::entangle::entangle;
+use super::seal::Sealer;
+use crate::core::Exchange;
+use crate::error::OpenError;
+
+/// A group longer than this gets a head of its own every so many entries, so that a batch can always end at one.
+const HEAD_EVERY: u64 = 256;
+/// Width of a tile.
+const WIDTH: u64 = 256;
+
+/// Right edges of all logs; lives in the writer's task.
+pub(crate) struct Sequencer {
+    sealer: Arc<Sealer>,
+    exchanges: Vec<Arc<Exchange>>,
+    edges: Edges,
+}
+
+type Edges = HashMap<LogId, TileBuilder>;
+
+/// What a sequenced group changed; taken over once its commit is done.
+pub(crate) struct Sequenced(Edges);
+
+impl Sequencer {
+    pub(crate) async fn open(
+        store: &dyn Store,
+        sealer: Arc<Sealer>,
+        exchanges: Vec<Arc<Exchange>>,
+        logs: &[LogRow],
+    ) -> Result<Self, OpenError> {
+        let mut sequencer = Self { sealer, exchanges, edges: HashMap::new() };
+        sequencer.reopen(store, logs).await?;
+        Ok(sequencer)
+    }
+
+    /// Reads the right edges again from what is stored.
+    pub(crate) async fn reopen(&mut self, store: &dyn Store, logs: &[LogRow]) -> Result<(), StoreError> {
+        self.edges.clear();
+        for log in logs {
+            self.edges.insert(log.id, stored_edge(store, log).await?);
+        }
+        Ok(())
+    }
+
+    /// Gives every staged entry its index and extends the trees of all logs that grew in this group.
+    pub(crate) async fn sequence(&self, work: &mut Work) -> Result<Sequenced, StoreError> {
+        let mut staged = work.take_staged();
+        let mut edges = HashMap::new();
+        for exchange in &self.exchanges {
+            let (mut own, rest): (Vec<_>, _) = staged.into_iter().partition(|s| s.log == exchange.own_log);
+            staged = rest;
+            if !own.is_empty() {
+                own.extend(entangle(work, &self.sealer, exchange).await?);
+                self.extend_own(work, &mut edges, exchange.own_log, own)?;
+            }
+            self.extend_mirror(work, &mut edges, exchange.peer_log).await?;
+        }
+        Ok(Sequenced(edges))
+    }
+
+    pub(crate) fn committed(&mut self, sequenced: Sequenced) {
+        self.edges.extend(sequenced.0);
+    }
+
+    fn extend_own(
+        &self,
+        work: &mut Work,
+        edges: &mut Edges,
+        id: LogId,
+        entries: Vec<Staged>,
+    ) -> Result<(), StoreError> {
+        let mut log = work.log(id)?.clone();
+        let edge = self.edge_of(edges, id);
+        for entry in entries {
+            let leaf = leaf_hash(&entry.bytes);
+            push_tiles(work, id, edge, leaf);
+            for (part, row) in (0u32..).zip(entry.parts) {
+                work.push_part(PartRow { log: id, index: log.size, part, key_id: row.key_id, sealed: row.sealed });
+            }
+            work.push_entry(EntryRow {
+                log: id,
+                index: log.size,
+                record_id: entry.record_id,
+                is_record: entry.is_record,
+                subject: entry.subject,
+                leaf: *leaf.as_bytes(),
+                bytes: entry.bytes,
+            });
+            log.size += 1;
+            log.records += u64::from(entry.is_record);
+            if log.size % HEAD_EVERY == 0 {
+                push_head(work, id, edge);
+            }
+        }
+        if log.size % HEAD_EVERY != 0 {
+            push_head(work, id, edge);
+        }
+        log.time_ms = self.sealer.clock.now_ms();
+        work.put_log(log);
+        Ok(())
+    }
+
+    /// Mirrored entries were pushed with their index when they arrived; their tiles and head follow here.
+    async fn extend_mirror(&self, work: &mut Work, edges: &mut Edges, id: LogId) -> Result<(), StoreError> {
+        let end = work.log(id)?.size;
+        let begin = self.edge_of(edges, id).size();
+        if begin == end {
+            return Ok(());
+        }
+        for leaf in work.leaves(id, begin, end).await? {
+            push_tiles(work, id, self.edge_of(edges, id), Hash::from(leaf));
+        }
+        push_head(work, id, self.edge_of(edges, id));
+        Ok(())
+    }
+
+    fn edge_of<'e>(&self, edges: &'e mut Edges, log: LogId) -> &'e mut TileBuilder {
+        edges.entry(log).or_insert_with(|| self.edges.get(&log).cloned().unwrap_or_default())
+    }
+}
+
+fn push_head(work: &mut Work, log: LogId, edge: &TileBuilder) {
+    let root = *edge.root().as_bytes();
+    work.push_checkpoint(CheckpointRow { log, size: edge.size(), root, note: Vec::new() });
+}
+
+fn push_tiles(work: &mut Work, log: LogId, edge: &mut TileBuilder, leaf: Hash) {
+    for full in edge.append(leaf) {
+        let tile = full.tile();
+        work.push_tile(TileRow { log, level: tile.level(), index: tile.index(), hashes: full.bytes() });
+    }
+}
+
+/// The right edge of a log, from its full tiles and the leaves past the last one.
+async fn stored_edge(store: &dyn Store, log: &LogRow) -> Result<TileBuilder, StoreError> {
+    let mut tiles = BTreeMap::new();
+    for level in 0u8..8 {
+        // Full tiles whose parents form the partial tile of the level above.
+        let full = log.size >> (8 * (u32::from(level) + 1));
+        for index in (full / WIDTH * WIDTH)..full {
+            let row = store.tile(log.id, level, index).await?.ok_or(StoreError::Corrupt("tile"))?;
+            let tile = Tile::new(level, index, 256).map_err(|_| StoreError::Corrupt("tile"))?;
+            tiles.insert(tile, row.hashes);
+        }
+    }
+    if let Some(tile) = Tile::at(0, log.size / WIDTH, log.size).filter(|t| !t.is_full()) {
+        let leaves = store.leaves(log.id, log.size / WIDTH * WIDTH, log.size).await?;
+        tiles.insert(tile, leaves.concat());
+    }
+    let source = |tile: Tile| Ok::<_, Infallible>(tiles.get(&tile).or_else(|| tiles.get(&tile.full())).cloned());
+    TileReader::new(source, log.size).builder().map_err(|_| StoreError::Corrupt("tile"))
+}
