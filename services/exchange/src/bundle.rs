@@ -1,1 +1,158 @@
-//! x
+//! The bundle that an auditor gets: both logs of every agreement with their tiles and parts, the packs and
+//! ratifications, and what this node refused locally. Written beside a running node; the format is strict, and
+//! `convenio-audit` documents it (`services/audit/src/bundle.rs`).
+
+mod folder;
+mod logs;
+
+use std::path::Path;
+
+use convenio_agreement::Pack;
+use convenio_log::{Note, Policy, VerifierKey};
+use convenio_seal::manifest::{ManifestKeys, NodeKeys};
+use convenio_seal::vault::Vault;
+use convenio_store::{LogRow, Store, StoreError};
+
+use crate::signer::{Named, log_key, mirror_key};
+use folder::Folder;
+use logs::ExportedLog;
+
+/// What is exported, and with which keys.
+pub struct Export<'e> {
+    /// Database, for reading.
+    pub store: &'e dyn Store,
+    /// Data keys of subjects.
+    pub vault: &'e Vault,
+    /// Operational keys; the log key signs heads and the manifest.
+    pub keys: &'e NodeKeys,
+    /// Name of the node.
+    pub node: &'e str,
+    /// Its party.
+    pub party: &'e str,
+    /// Packs in force with their ratifications: party and DSSE envelope.
+    pub packs: Vec<(Pack, Vec<(String, Vec<u8>)>)>,
+    /// Lines of `evidence/refusals`.
+    pub refusals: Vec<String>,
+}
+
+/// What was exported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exported {
+    /// Entries of all logs.
+    pub entries: u64,
+    /// Files, the manifest and its signature not counted.
+    pub files: usize,
+}
+
+/// Nothing was exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The folder is there and not empty.
+    #[error("{0}: is not an empty folder")]
+    NotEmpty(String),
+    /// A file or folder could not be written.
+    #[error("{path}: {source}")]
+    Io {
+        /// Path.
+        path: String,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// The node has no log yet, or its logs cannot be what it wrote.
+    #[error("{0}")]
+    Logs(String),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Writes the bundle to `out`, which must not exist or be empty; on an error nothing is left there.
+///
+/// # Errors
+/// [`ExportError`].
+pub async fn export(source: &Export<'_>, out: &Path) -> Result<Exported, ExportError> {
+    let mut folder = Folder::create(out)?;
+    let exported = write(source, &mut folder).await;
+    match exported {
+        Ok(entries) => Ok(Exported { entries, files: folder.publish()? }),
+        Err(error) => {
+            folder.discard();
+            Err(error)
+        }
+    }
+}
+
+async fn write(source: &Export<'_>, folder: &mut Folder) -> Result<u64, ExportError> {
+    let mut rows = source.store.logs().await?;
+    rows.retain(|log| log.size > 0);
+    rows.sort_by(|a, b| a.origin.cmp(&b.origin));
+    let mut exported = Vec::new();
+    for row in &rows {
+        exported.push(logs::write(source, folder, row).await?);
+    }
+    for (pack, ratifications) in &source.packs {
+        let digest = hex::encode(pack.digest());
+        for (path, bytes) in pack.files().iter() {
+            folder.write(&format!("packs/{digest}/{path}"), bytes)?;
+        }
+        for (party, envelope) in ratifications {
+            folder.write(&format!("ratifications/{digest}/{party}.dsse.json"), envelope)?;
+        }
+    }
+    folder.write("policy", policy(&exported)?.as_bytes())?;
+    let mut refusals = source.refusals.clone();
+    refusals.sort_unstable();
+    folder.write("evidence/refusals", refusals.concat().as_bytes())?;
+    sign(source, folder, &exported)?;
+    Ok(exported.iter().map(|log| log.size).sum())
+}
+
+/// Keys that issue and cosign these logs, any one mirror being enough.
+fn policy(logs: &[ExportedLog]) -> Result<String, ExportError> {
+    let unusable = || ExportError::Logs("the keys of a log cannot be named".to_owned());
+    let mut text = String::new();
+    for log in logs {
+        let key = log_key(&log.origin, &log.keys.log).ok_or_else(unusable)?;
+        text.push_str(&format!("log {key}\n"));
+    }
+    let mut mirrors: Vec<VerifierKey> = Vec::new();
+    for log in logs {
+        let key = mirror_key(&log.keys.node, log.keys.version, &log.keys.mirror).ok_or_else(unusable)?;
+        if !mirrors.contains(&key) {
+            mirrors.push(key);
+        }
+    }
+    for key in &mirrors {
+        text.push_str(&format!("witness {} {key}\n", key.name()));
+    }
+    let names: Vec<_> = mirrors.iter().map(|key| key.name().to_owned()).collect();
+    text.push_str(&format!("group mirrors any {}\nquorum mirrors\n", names.join(" ")));
+    Policy::parse(text.as_bytes()).map_err(|_| unusable())?;
+    Ok(text)
+}
+
+fn sign(source: &Export<'_>, folder: &mut Folder, logs: &[ExportedLog]) -> Result<(), ExportError> {
+    let own = logs.iter().find(|log| log.own).ok_or_else(|| ExportError::Logs("the node has no log yet".to_owned()))?;
+    let mut head = format!("convenio-bundle/v1\nkind full\nexporter {} {}\n", source.node, source.party);
+    for log in logs {
+        head.push_str(&format!("log {} {} {}\n", log.origin, log.size, log.root));
+    }
+    let digest = folder.manifest(&head)?;
+    let text = format!("convenio-bundle/v1\nsha256 {digest}\n");
+    let unsigned = Note::new(text).and_then(|mut note| {
+        note.sign(&Named { name: &own.origin, key: &source.keys.log })?;
+        Ok(note)
+    });
+    let note = unsigned.map_err(|_| ExportError::Logs("the manifest cannot be signed".to_owned()))?;
+    folder.signature(note.to_string().as_bytes())
+}
+
+/// Keys that the first entry of a log names. They were verified when it was mirrored or issued.
+async fn keys_of(store: &dyn Store, log: &LogRow) -> Result<ManifestKeys, ExportError> {
+    use convenio_wire::exchange::v1::statement::Body;
+    let unusable = || ExportError::Logs(format!("{}: its first entry names no keys", log.origin));
+    let first = store.entries(log.id, 0, 1).await?.pop().ok_or_else(unusable)?;
+    let statement = convenio_seal::statement::claimed_statement(&first.bytes).ok_or_else(unusable)?;
+    let Some(Body::EpochOpen(open)) = statement.body else { return Err(unusable()) };
+    ManifestKeys::parse(&open.key_manifest).map_err(|_| unusable())
+}

@@ -136,6 +136,18 @@ impl Vault {
         Self::open(path, kek, entropy)
     }
 
+    /// Opens an existing vault beside its wrapping key for reading alone, whether or not a node has it open.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn open_read_only(path: &Path) -> Result<Self, VaultError> {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".kek");
+        let kek = WrappingKey::load(Path::new(&beside))?;
+        let (file, slots) = KeyFile::open_read_only(path, &kek)?;
+        Ok(Self { file: Mutex::new(file), staged: Mutex::default(), slots: RwLock::new(slots), kek })
+    }
+
     /// Makes a data key in memory; it can seal at once. Only [`Self::flush`] makes it outlive the process.
     ///
     /// # Errors

@@ -61,24 +61,39 @@ impl KeyFile {
             TryLockError::WouldBlock => VaultError::Locked,
             TryLockError::Error(error) => VaultError::Io(error),
         })?;
+        let (slots, end, length) = Self::read_all(&file, kek)?;
+        if end < length {
+            file.set_len(end)?;
+            file.sync_all()?;
+        }
+        Ok((Self { file, end }, slots))
+    }
+
+    /// Reads every key of a file that another process may have open; nothing can be written through it.
+    pub(super) fn open_read_only(
+        path: &Path,
+        kek: &WrappingKey,
+    ) -> Result<(Self, HashMap<DataKeyId, Slot>), VaultError> {
+        let file = File::open(path)?;
+        let (slots, end, _) = Self::read_all(&file, kek)?;
+        Ok((Self { file, end }, slots))
+    }
+
+    /// The keys, where their records end, and the file's length.
+    fn read_all(mut file: &File, kek: &WrappingKey) -> Result<(HashMap<DataKeyId, Slot>, u64, u64), VaultError> {
         let mut bytes = Vec::new();
-        (&file).read_to_end(&mut bytes)?;
+        file.read_to_end(&mut bytes)?;
         let (records, _) = bytes.as_chunks::<LEN>();
         let (first, records) = records.split_first().ok_or(VaultError::NotAVault)?;
         check_first(first, kek)?;
         // A torn tail: part of a record, or room the file system gave and never filled. A record of full length that is
         // not whole stays, as damaged: it may be one whose destruction was cut off and will be asked for again.
         let filled = records.iter().rposition(|record| *record != [0; LEN]).map_or(0, |last| last + 1);
-        let end = ((filled + 1) * LEN) as u64;
-        if end < bytes.len() as u64 {
-            file.set_len(end)?;
-            file.sync_all()?;
-        }
         let slots = (1u64..)
             .zip(&records[..filled])
             .map(|(nth, record)| (id_of(record), read(record, nth * LEN as u64, kek)))
             .collect();
-        Ok((Self { file, end }, slots))
+        Ok((slots, ((filled + 1) * LEN) as u64, bytes.len() as u64))
     }
 
     /// Appends durably; gives the offset of the first.

@@ -1,0 +1,83 @@
+//! A folder that is written apart, hashed file by file, and appears whole.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest;
+
+use super::ExportError;
+
+/// A folder in the making.
+pub(super) struct Folder {
+    out: PathBuf,
+    partial: PathBuf,
+    hashes: BTreeMap<String, String>,
+}
+
+impl Folder {
+    pub(super) fn create(out: &Path) -> Result<Self, ExportError> {
+        if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) || out.is_file() {
+            return Err(ExportError::NotEmpty(out.display().to_string()));
+        }
+        let mut partial = out.as_os_str().to_owned();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        if partial.exists() {
+            fs::remove_dir_all(&partial).map_err(io(&partial))?;
+        }
+        fs::create_dir_all(&partial).map_err(io(&partial))?;
+        Ok(Self { out: out.to_owned(), partial, hashes: BTreeMap::new() })
+    }
+
+    pub(super) fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), ExportError> {
+        self.put(path, bytes)?;
+        self.hashes.insert(path.to_owned(), sha256(bytes));
+        Ok(())
+    }
+
+    /// Writes the manifest: `head`, a blank line, every file's hash. Returns the hash of the manifest.
+    pub(super) fn manifest(&mut self, head: &str) -> Result<String, ExportError> {
+        let mut text = format!("{head}\n");
+        for (path, hash) in &self.hashes {
+            text.push_str(&format!("{hash}  {path}\n"));
+        }
+        self.put("manifest", text.as_bytes())?;
+        Ok(sha256(text.as_bytes()))
+    }
+
+    pub(super) fn signature(&mut self, note: &[u8]) -> Result<(), ExportError> {
+        self.put("manifest.sig", note)
+    }
+
+    /// Gives the folder its name; returns the number of files.
+    pub(super) fn publish(self) -> Result<usize, ExportError> {
+        if self.out.exists() {
+            fs::remove_dir(&self.out).map_err(io(&self.out))?;
+        }
+        fs::rename(&self.partial, &self.out).map_err(io(&self.out))?;
+        Ok(self.hashes.len())
+    }
+
+    pub(super) fn discard(self) {
+        // Best effort: the folder never had its name.
+        let _ = fs::remove_dir_all(&self.partial);
+    }
+
+    fn put(&self, path: &str, bytes: &[u8]) -> Result<(), ExportError> {
+        let path = self.partial.join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(io(parent))?;
+        }
+        fs::write(&path, bytes).map_err(io(&path))
+    }
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> ExportError {
+    let path = path.display().to_string();
+    move |source| ExportError::Io { path, source }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex::encode(digest::digest(&digest::SHA256, bytes))
+}

@@ -1,0 +1,141 @@
+//! One log in a bundle: head, kept checkpoints, tiles of every level, entries, parts. Read a tile's width at a time.
+
+use std::collections::BTreeSet;
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use convenio_log::tile::{encode_bundle, entry_tiles, tiles};
+use convenio_log::{Checkpoint, Hash, Tile};
+use convenio_seal::manifest::ManifestKeys;
+use convenio_store::{EntryRow, LogRow, Store, StoreError};
+use convenio_wire::exchange::v1::{EntryParts, SaltedPart};
+use prost::Message;
+
+use super::folder::Folder;
+use super::{Export, ExportError, keys_of};
+use crate::inbound::mirror::is_marker;
+use crate::outbound::seal::from_rest;
+use crate::signer::Named;
+use crate::tiles::{head_at, load, reader};
+
+/// A log as it was exported.
+pub(super) struct ExportedLog {
+    pub origin: String,
+    pub own: bool,
+    pub size: u64,
+    pub root: String,
+    pub keys: ManifestKeys,
+}
+
+pub(super) async fn write(
+    source: &Export<'_>,
+    folder: &mut Folder,
+    log: &LogRow,
+) -> Result<ExportedLog, ExportError> {
+    let base = format!("logs/{}", hex::encode(digest::digest(&digest::SHA256, log.origin.as_bytes())));
+    let size = if log.own { log.size } else { log.cosigned_size };
+    let head = head_at(source.store, log.id, size).await?;
+    let note = note(source, log, size, head.root)?;
+    folder.write(&format!("{base}/checkpoint"), &note)?;
+    if log.own && log.cosigned_size < size && !log.cosigned.is_empty() {
+        folder.write(&format!("{base}/checkpoints/{}", log.cosigned_size), &log.cosigned)?;
+    }
+    write_tiles(source.store, folder, &base, log, size).await?;
+    for tile in entry_tiles(size) {
+        let end = (tile.first_entry() + u64::from(tile.width())).min(size);
+        let rows = source.store.entries(log.id, tile.first_entry(), end).await?;
+        let bundle = encode_bundle(rows.iter().map(|row| row.bytes.as_slice()));
+        let bundle = bundle.map_err(|_| ExportError::Logs(format!("{}: an entry is too long", log.origin)))?;
+        folder.write(&format!("{base}/{tile}"), &bundle)?;
+        let parts = parts(source, log, &rows, tile.first_entry(), end).await?;
+        if !parts.is_empty() {
+            let number = tile_number(tile.index());
+            folder.write(&format!("{base}/parts/{number}"), &parts)?;
+        }
+    }
+    let keys = keys_of(source.store, log).await?;
+    Ok(ExportedLog { origin: log.origin.clone(), own: log.own, size, root: STANDARD.encode(head.root), keys })
+}
+
+/// The head as a note: as cosigned if it is, else signed now.
+fn note(source: &Export<'_>, log: &LogRow, size: u64, root: [u8; 32]) -> Result<Vec<u8>, ExportError> {
+    if log.cosigned_size == size && !log.cosigned.is_empty() {
+        return Ok(log.cosigned.clone());
+    }
+    let failed = || ExportError::Logs(format!("{}: its head cannot be signed", log.origin));
+    let checkpoint = Checkpoint::new(log.origin.as_str(), size, Hash::from(root)).map_err(|_| failed())?;
+    let signer = Named { name: &log.origin, key: &source.keys.log };
+    Ok(checkpoint.sign(&signer).map_err(|_| failed())?.to_string().into_bytes())
+}
+
+async fn write_tiles(
+    store: &dyn Store,
+    folder: &mut Folder,
+    base: &str,
+    log: &LogRow,
+    size: u64,
+) -> Result<(), ExportError> {
+    for tile in tiles(size) {
+        let loaded = load(store, log.id, BTreeSet::from([tile])).await?;
+        let hashes = match loaded.get(&tile) {
+            Some(bytes) => bytes.clone(),
+            None => derived(&loaded, tile, size)?,
+        };
+        let width = usize::from(tile.width()) * 32;
+        let bytes = hashes.get(..width).ok_or(StoreError::Corrupt("tile"))?;
+        folder.write(&format!("{base}/{tile}"), bytes)?;
+    }
+    Ok(())
+}
+
+fn derived(loaded: &crate::tiles::Loaded, tile: Tile, size: u64) -> Result<Vec<u8>, ExportError> {
+    if let Some(full) = loaded.get(&tile.full()) {
+        return Ok(full.clone());
+    }
+    let hashes = reader(loaded, size).tile(tile).map_err(|_| StoreError::Corrupt("tile"))?;
+    Ok(hashes.iter().flat_map(|h| *h.as_bytes()).collect())
+}
+
+/// Salts and parts of these entries; what was erased or dropped is absent.
+async fn parts(
+    source: &Export<'_>,
+    log: &LogRow,
+    rows: &[EntryRow],
+    begin: u64,
+    end: u64,
+) -> Result<Vec<u8>, ExportError> {
+    let mut all: Vec<EntryParts> = Vec::new();
+    for part in source.store.parts(log.id, begin, end).await? {
+        let at = usize::try_from(part.index - begin).unwrap_or(usize::MAX);
+        let row = rows.get(at).ok_or(StoreError::Corrupt("part"))?;
+        let salted = match is_marker(&part) {
+            true => None,
+            false => from_rest(source.vault, part.key_id, row.record_id, part.part as usize, &part.sealed)?,
+        };
+        if all.last().is_none_or(|last| last.index != part.index) {
+            all.push(EntryParts { index: part.index, parts: Vec::new() });
+        }
+        if let Some(last) = all.last_mut() {
+            last.parts.push(salted.unwrap_or_else(SaltedPart::default));
+        }
+    }
+    let mut bytes = Vec::new();
+    for entry in all.iter().filter(|e| e.parts.iter().any(|p| !p.part.is_empty())) {
+        let encoded = entry.encode_to_vec();
+        bytes.extend_from_slice(&u32::try_from(encoded.len()).unwrap_or(u32::MAX).to_be_bytes());
+        bytes.extend_from_slice(&encoded);
+    }
+    Ok(bytes)
+}
+
+/// A number as tile paths spell it: groups of three digits, all but the last prefixed `x`.
+fn tile_number(number: u64) -> String {
+    let mut text = format!("{:03}", number % 1000);
+    let mut rest = number / 1000;
+    while rest > 0 {
+        text = format!("x{:03}/{text}", rest % 1000);
+        rest /= 1000;
+    }
+    text
+}
