@@ -1,0 +1,110 @@
+//! Placements: the origin's own row and what both logs say, shown as one record.
+
+mod act;
+mod edit;
+mod list;
+mod show;
+
+use std::sync::Arc;
+
+use convenio_agreement::lifecycle::{Role, StateId};
+use convenio_agreement::view::PlacementView;
+use convenio_exchange::{Core, Exchange};
+use convenio_model::Ref;
+use convenio_store::{Kind, ResourceRow, ViewKind, ViewRow, Work};
+use convenio_wire::registry::v1::Placement;
+
+use crate::error::RegistryError;
+use crate::request::sha256;
+use crate::row::decode;
+
+pub(crate) use act::{Act, belongs, perform};
+pub(crate) use show::{Shown, positions};
+
+/// Collection of placements.
+pub(crate) const COLLECTION: &str = "placements";
+
+/// One placement, as it stands.
+pub(crate) struct Case {
+    /// Identifier.
+    pub id: Ref,
+    /// Its agreement.
+    pub exchange: Arc<Exchange>,
+    /// The origin's row.
+    pub row: Option<ResourceRow>,
+    /// What that row holds; empty at the destination.
+    pub record: Placement,
+    /// What both logs say.
+    pub view: PlacementView,
+    /// Version of both.
+    pub etag: String,
+}
+
+impl Case {
+    /// A placement from what is stored of it.
+    pub fn new(exchange: Arc<Exchange>, row: Option<ResourceRow>, view: &ViewRow) -> Result<Self, RegistryError> {
+        let record = row.as_ref().map(|row| decode(&row.body, "resource")).transpose()?.unwrap_or_default();
+        let revision = row.as_ref().map_or(0, |row| row.revision);
+        // A view's change number is known after the commit only; its content is known before.
+        let etag = hex::encode(&sha256(&[&revision.to_be_bytes(), &view.body])[..8]);
+        let (id, view) = (view.key.2, decode(&view.body, "view")?);
+        Ok(Self { id, exchange, row, record, view, etag })
+    }
+
+    /// The placement `id`, as a job sees it.
+    pub async fn load(work: &mut Work, core: &Core, id: Ref) -> Result<Self, RegistryError> {
+        let keys: Vec<_> =
+            core.exchanges().iter().map(|ex| (ex.pack.id().to_owned(), ViewKind::Placement, id)).collect();
+        work.load_views(&keys).await?;
+        let row = work.resource((Kind::Placement, id)).await?;
+        for (exchange, key) in core.exchanges().iter().zip(&keys) {
+            if let Some(view) = work.view(key).await? {
+                return Self::new(exchange.clone(), row, &view);
+            }
+        }
+        Err(RegistryError::NotFound)
+    }
+
+    /// Refuses another version than `etag`, unless that is empty.
+    pub fn expect(&self, etag: &str) -> Result<(), RegistryError> {
+        if etag.is_empty() || etag == self.etag { Ok(()) } else { Err(RegistryError::EtagMismatch) }
+    }
+
+    /// Whether the placement is the origin's alone still, or again: in a local state, with nothing undecided.
+    pub fn is_local(&self) -> bool {
+        let lifecycle = self.exchange.pack.lifecycle();
+        let local = |state: StateId| {
+            let mut acts = lifecycle.transitions.iter().filter(|act| act.is_local());
+            state == lifecycle.initial || state == lifecycle.first_crossing || acts.any(|act| act.to == state)
+        };
+        self.view.pending.is_empty() && lifecycle.state(&self.view.state).is_some_and(local)
+    }
+
+    /// Job order: while local the origin's choice, then what crossed.
+    pub fn order(&self) -> Option<Ref> {
+        let chosen = || self.record.job_order.strip_prefix("jobOrders/")?.parse().ok();
+        if self.row.is_some() && self.is_local() { chosen() } else { self.view.order_ref().or_else(chosen) }
+    }
+
+    /// Agency, likewise.
+    pub fn agency(&self) -> Option<Ref> {
+        let chosen = || self.record.agency.strip_prefix("agencies/")?.parse().ok();
+        if self.row.is_some() && self.is_local() { chosen() } else { self.view.agency_ref().or_else(chosen) }
+    }
+
+    /// Kind of recruiter, likewise.
+    pub fn recruiter(&self) -> i32 {
+        if self.row.is_some() && self.is_local() { self.record.recruiter_kind } else { self.view.recruiter }
+    }
+
+    /// The party of a role.
+    pub fn party(&self, by_origin: bool) -> &str {
+        let role = if by_origin { Role::Origin } else { Role::Destination };
+        &self.exchange.pack.party(role).id
+    }
+
+    /// `placements/<uuid>`.
+    pub fn name(&self) -> String {
+        format!("{COLLECTION}/{}", self.id)
+    }
+}
