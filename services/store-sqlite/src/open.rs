@@ -66,6 +66,7 @@ pub(crate) async fn writer(path: &Path) -> Result<SqlitePool, StoreError> {
         .pragma("wal_autocheckpoint", "4000")
         .pragma("journal_size_limit", "67108864")
         // REPLACE fires the triggers that protect append-only rows only with this.
+        .pragma("secure_delete", "ON")
         .pragma("recursive_triggers", "ON");
     pool(1).connect_with(options).await.map_err(|e| unusable(path, &e))
 }

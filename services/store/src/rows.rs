@@ -290,6 +290,8 @@ pub struct Writes {
     pub entries: Vec<EntryRow>,
     /// Appended.
     pub parts: Vec<PartRow>,
+    /// Entries (log, index) whose parts go, those of this commit among them.
+    pub part_delete: Vec<(LogId, u64)>,
     /// Appended.
     pub tiles: Vec<TileRow>,
     /// Appended; a row that is stored with the same root gains the note if it has none.
@@ -313,6 +315,7 @@ impl Writes {
             && self.logs.is_empty()
             && self.entries.is_empty()
             && self.parts.is_empty()
+            && self.part_delete.is_empty()
             && self.tiles.is_empty()
             && self.checkpoints.is_empty()
             && self.rejections.is_empty()

@@ -163,6 +163,9 @@ async fn record(
     if !accepted {
         seen.remove(&entry.record_id);
     }
+    if verdict.as_ref().is_err_and(|refused| refused.reason == "UNDISCLOSED") {
+        work.drop_parts(exchange.peer_log, entry.index);
+    }
     apply::event(work, core, exchange, entry, form, verdict.as_ref().err());
     Ok(verdict)
 }

@@ -22,11 +22,16 @@ pub(crate) async fn apply(conn: &mut SqliteConnection, writes: Writes) -> Result
     run(conn, &LOG, writes.logs, log).await?;
     run(conn, &ENTRY, writes.entries, entry).await?;
     run(conn, &PART, writes.parts, part).await?;
+    for (log, index) in writes.part_delete {
+        sqlx::query(PART_DELETE).bind(log).bind(index.cast_signed()).execute(&mut *conn).await.map_err(failed)?;
+    }
     run(conn, &TILE, writes.tiles, tile).await?;
     run(conn, &CHECKPOINT, writes.checkpoints, checkpoint).await?;
     run(conn, &REJECTION, writes.rejections, rejection).await?;
     run(conn, &SUBJECT_KEY, writes.subject_keys, subject_key).await
 }
+
+const PART_DELETE: &str = "DELETE FROM part WHERE log = ?1 AND idx = ?2";
 
 /// A statement around `VALUES (…), …` of `columns` values a row.
 pub(super) struct Statement {

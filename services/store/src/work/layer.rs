@@ -1,6 +1,6 @@
 //! Changes that are not in the database yet.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
 use convenio_model::Ref;
@@ -19,6 +19,7 @@ pub(super) struct Layer {
     pub logs: BTreeMap<LogId, LogRow>,
     pub entries: BTreeMap<(LogId, u64), EntryRow>,
     pub parts: BTreeMap<(LogId, u64, u32), PartRow>,
+    pub part_delete: BTreeSet<(LogId, u64)>,
     pub tiles: BTreeMap<(LogId, u8, u64), TileRow>,
     pub rejections: BTreeMap<(LogId, u64), RejectionRow>,
     pub checkpoints: Vec<CheckpointRow>,
@@ -46,6 +47,7 @@ impl Layer {
         self.logs.extend(later.logs);
         self.entries.extend(later.entries);
         self.parts.extend(later.parts);
+        self.part_delete.extend(later.part_delete);
         self.tiles.extend(later.tiles);
         self.rejections.extend(later.rejections);
         self.checkpoints.extend(later.checkpoints);
@@ -76,6 +78,7 @@ impl Layer {
             logs: self.logs.into_values().collect(),
             entries: self.entries.into_values().collect(),
             parts: self.parts.into_values().collect(),
+            part_delete: self.part_delete.into_iter().collect(),
             tiles: self.tiles.into_values().collect(),
             checkpoints: self.checkpoints,
             rejections: self.rejections.into_values().collect(),

@@ -65,6 +65,11 @@ impl Work {
         debug_assert!(earlier.is_none(), "appended twice");
     }
 
+    /// Removes the parts of an entry, stored ones or of this group.
+    pub fn drop_parts(&mut self, log: LogId, index: u64) {
+        self.layer().part_delete.insert((log, index));
+    }
+
     /// Appends a full tile.
     pub fn push_tile(&mut self, row: TileRow) {
         let earlier = self.layer().tiles.insert((row.log, row.level, row.index), row);
