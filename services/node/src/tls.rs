@@ -1,7 +1,7 @@
 //! Who is on the other end of a connection, and the connections themselves.
 //!
 //! Each state has its own certificate authority; a caller is what the SPIFFE id in its certificate
-//! says. Reading order is a connection's life: [`Identity`] is the name, [`TlsMaterial`] the files,
+//! says. Reading order is a connection's life: [`convenio_model::Identity`] is the name, [`TlsMaterial`] the files,
 //! `verify` decides whom to believe, `config` makes the rustls configurations, [`serve`] accepts,
 //! [`connect`] dials.
 //!
@@ -20,6 +20,6 @@ mod tests;
 
 pub use config::ConfigError;
 pub use connect::{ConnectError, connect, connect_lazy, connect_stream};
-pub use identity::{Identity, IdentityError};
+pub use identity::from_certificate;
 pub use material::{LoadedTls, MaterialError, TlsMaterial};
 pub use serve::{ServeLimits, serve};

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use convenio_model::{Identity, IdentityError};
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
@@ -13,7 +14,7 @@ use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::identity::{Identity, IdentityError};
+use super::identity::from_certificate;
 
 /// Largest PEM file read, in bytes: a chain of a few certificates is some kilobytes.
 const MAX_FILE: u64 = 256 * 1024;
@@ -107,7 +108,7 @@ impl TlsMaterial {
     fn own_identity(&self, chain: &[CertificateDer<'static>]) -> Result<Identity, MaterialError> {
         let leaf = chain.first().ok_or_else(|| content(&self.certificate, "no certificate"))?;
         let identity =
-            Identity::from_certificate(leaf).map_err(|error: IdentityError| content(&self.certificate, error))?;
+            from_certificate(leaf).map_err(|error: IdentityError| content(&self.certificate, error))?;
         if identity.trust_domain != self.own_trust_domain {
             let problem = format!("names {identity}, which is not of the own trust domain {}", self.own_trust_domain);
             return Err(content(&self.certificate, problem));

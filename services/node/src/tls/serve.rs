@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use convenio_model::Identity;
 use hyper::body::{Body, Incoming};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -21,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
 use tracing::{debug, warn};
 
-use super::identity::Identity;
+use super::identity::from_certificate;
 use super::verify;
 
 /// Pause after a failed accept: the usual cause, no free file descriptor, does not end at once.
@@ -144,7 +145,7 @@ async fn handshake(
         })?;
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let leaf = chain.first().ok_or(Refusal::Reason("CERTIFICATE_MISSING"))?;
-    let identity = Identity::from_certificate(leaf).map_err(|error| Refusal::Reason(error.reason()))?;
+    let identity = from_certificate(leaf).map_err(|error| Refusal::Reason(error.reason()))?;
     Ok((stream, Arc::new(identity)))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use convenio_model::{Identity, IdentityError};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
@@ -12,7 +13,7 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use super::identity::{Identity, IdentityError};
+use super::identity::from_certificate;
 
 /// Verifies a client by the authority of the trust domain its leaf claims, and by no other: a
 /// partner's authority cannot issue names of the own state.
@@ -122,7 +123,7 @@ impl ClientCertVerifier for TrustDomainClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let identity = Identity::from_certificate(end_entity).map_err(refuse)?;
+        let identity = from_certificate(end_entity).map_err(refuse)?;
         self.by_trust_domain
             .get(&identity.trust_domain)
             .ok_or_else(|| refuse(Refused::UnknownTrustDomain))?
@@ -162,7 +163,7 @@ impl ServerCertVerifier for NodeServerVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let identity = Identity::from_certificate(end_entity).map_err(refuse)?;
+        let identity = from_certificate(end_entity).map_err(refuse)?;
         if identity.trust_domain != self.trust_domain || identity.role != Identity::NODE {
             return Err(refuse(Refused::NotTheNode));
         }
