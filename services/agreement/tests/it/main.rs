@@ -5,3 +5,4 @@ mod fixture;
 mod load;
 mod refuse;
 mod round;
+mod two_sides;
