@@ -1,3 +1,16 @@
-//! Placeholder.
+//! A state's node: configuration, TLS, and the composition of everything below into one running service.
+//!
+//! [`config`] is parsed and checked whole, then a [`Node`] is started from it; [`tls`] accepts and dials, and each
+//! partner with an address is kept connected. Nothing here is global: two nodes run in one process.
+
+pub mod config;
+mod dial;
+mod export;
+pub mod logging;
+mod node;
 pub mod pki;
 pub mod tls;
+
+pub use config::Config;
+pub use export::{BundleError, export};
+pub use node::{Node, StartError, check_database};

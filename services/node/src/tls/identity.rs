@@ -15,10 +15,8 @@ pub fn from_certificate(certificate: &CertificateDer<'_>) -> Result<Identity, Id
     if !rest.is_empty() {
         return Err(IdentityError::Malformed);
     }
-    let names = certificate
-        .subject_alternative_name()
-        .map_err(|_| IdentityError::Malformed)?
-        .ok_or(IdentityError::NoUri)?;
+    let names =
+        certificate.subject_alternative_name().map_err(|_| IdentityError::Malformed)?.ok_or(IdentityError::NoUri)?;
     let mut uris = names.value.general_names.iter().filter_map(|name| match name {
         GeneralName::URI(uri) => Some(*uri),
         _ => None,

@@ -107,8 +107,7 @@ impl TlsMaterial {
 
     fn own_identity(&self, chain: &[CertificateDer<'static>]) -> Result<Identity, MaterialError> {
         let leaf = chain.first().ok_or_else(|| content(&self.certificate, "no certificate"))?;
-        let identity =
-            from_certificate(leaf).map_err(|error: IdentityError| content(&self.certificate, error))?;
+        let identity = from_certificate(leaf).map_err(|error: IdentityError| content(&self.certificate, error))?;
         if identity.trust_domain != self.own_trust_domain {
             let problem = format!("names {identity}, which is not of the own trust domain {}", self.own_trust_domain);
             return Err(content(&self.certificate, problem));

@@ -1,0 +1,64 @@
+//! `node.toml`, as its operator writes it. Paths are relative to the file.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NodeFile {
+    pub node: String,
+    pub party: String,
+    pub trust_domain: String,
+    pub listen: String,
+    pub address_file: Option<PathBuf>,
+    pub database: PathBuf,
+    pub data_keys: PathBuf,
+    pub keys: PathBuf,
+    pub trust: PathBuf,
+    pub ratifications: PathBuf,
+    pub epochs: PathBuf,
+    pub agreements_dir: PathBuf,
+    pub agreements: Vec<String>,
+    pub tls: TlsFile,
+    #[serde(default)]
+    pub partners: Vec<PartnerFile>,
+    #[serde(default)]
+    pub posts: Vec<PostFile>,
+    #[serde(default)]
+    pub log: LogFile,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsFile {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub ca: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PartnerFile {
+    pub party: String,
+    pub node: String,
+    pub trust_domain: String,
+    pub ca: PathBuf,
+    pub address: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PostFile {
+    pub organisation: String,
+    pub post: String,
+    pub districts: Vec<String>,
+    pub agreements: Vec<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogFile {
+    pub level: Option<String>,
+    pub file: Option<PathBuf>,
+}

@@ -1,0 +1,228 @@
+//! Keys, packs and what roots have signed: loaded, verified, and checked to fit each other.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use convenio_agreement::pack::Pack;
+use convenio_exchange::Partner;
+use convenio_seal::dsse::Envelope;
+use convenio_seal::epoch::{epoch_open_from, verify_epoch_open};
+use convenio_seal::key::{KEY_FILE_SUFFIX, SigningKey};
+use convenio_seal::manifest::{ManifestKeys, NodeKeys};
+use convenio_seal::origin::LogOrigin;
+use convenio_seal::root::{RatifiedBy, RootSet, ratify_from, verify_ratify};
+use convenio_seal::trust::TrustFile;
+use convenio_wire::exchange::v1::{EpochOpen, Ratify};
+
+use super::ConfigError;
+use super::file::NodeFile;
+use super::source::Source;
+
+/// Ending of the names of envelope files; other files in their folders are left alone.
+const ENVELOPE_SUFFIX: &str = ".dsse.json";
+/// Most envelopes in one folder.
+const MAX_ENVELOPES: usize = 256;
+
+type Agreements = [(Arc<Pack>, Partner)];
+
+pub(super) fn node_keys(source: &Source, file: &NodeFile) -> Result<NodeKeys, ConfigError> {
+    let dir = source.resolve(&file.keys);
+    let load = |of: &str| {
+        let path = dir.join(format!("{of}{KEY_FILE_SUFFIX}"));
+        SigningKey::load(&path).map_err(|error| source.error("keys", format!("{}: {error}", path.display())))
+    };
+    Ok(NodeKeys { record: load("record")?, log: load("log")?, mirror: load("mirror")?, witness: load("witness")? })
+}
+
+pub(super) fn agreements(source: &Source, file: &NodeFile) -> Result<Vec<(Arc<Pack>, Partner)>, ConfigError> {
+    let dir = source.resolve(&file.agreements_dir);
+    let mut loaded = Vec::with_capacity(file.agreements.len());
+    for (at, id) in file.agreements.iter().enumerate() {
+        let key = format!("agreements[{at}]");
+        if !dir.is_dir() {
+            return Err(source.error("agreements_dir", format!("{}: there is no such folder", dir.display())));
+        }
+        let pack = Pack::load(&dir, id).map_err(|error| source.error(&key, error))?;
+        if pack.role_of(&file.party).is_none() {
+            return Err(source.error(&key, format!("{} is no party of {id}", file.party)));
+        }
+        let other = pack.parties().iter().find(|party| party.id != file.party);
+        let other = other.expect("a pack has two parties of different names");
+        let Some(partner) = file.partners.iter().find(|partner| partner.party == other.id) else {
+            return Err(source.error("partners", format!("none is {}, the other party of {id}", other.id)));
+        };
+        let partner = Partner { party: partner.party.clone(), node: partner.node.clone() };
+        loaded.push((Arc::new(pack), partner));
+    }
+    // Whoever is believed without need is believed by mistake.
+    let idle = file.partners.iter().position(|p| loaded.iter().all(|(_, partner)| partner.party != p.party));
+    match idle {
+        Some(at) => Err(source.error(&format!("partners[{at}].party"), "is a party of none of the agreements")),
+        None => Ok(loaded),
+    }
+}
+
+pub(super) fn trust(source: &Source, file: &NodeFile) -> Result<TrustFile, ConfigError> {
+    let path = source.resolve(&file.trust);
+    let refused = |problem: String| source.error("trust", format!("{}: {problem}", path.display()));
+    let text = fs::read_to_string(&path).map_err(|error| refused(format!("cannot be read: {error}")))?;
+    TrustFile::parse(&text).map_err(|error| refused(error.to_string()))
+}
+
+/// Demands a ratification by both parties' trusted roots for each pack.
+pub(super) fn ratifications(
+    source: &Source,
+    file: &NodeFile,
+    agreements: &Agreements,
+    trust: &TrustFile,
+) -> Result<Vec<Vec<u8>>, ConfigError> {
+    let folder = Folder { source, key: "ratifications", path: source.resolve(&file.ratifications) };
+    let envelopes = folder.envelopes(|envelope| {
+        let ratify = ratify_from(envelope)?;
+        RatifiedBy::parse(&ratify.payload).map(|said| (ratify, said))
+    })?;
+    for (pack, partner) in agreements {
+        if !trust.trusts(pack.id(), &pack.digest()) {
+            let problem = format!("does not trust {} with digest {}", pack.id(), hex::encode(pack.digest()));
+            let shown = source.resolve(&file.trust);
+            return Err(source.error("trust", format!("{}: {problem}", shown.display())));
+        }
+        for (party, node) in [(&file.party, &file.node), (&partner.party, &partner.node)] {
+            let roots = roots_of(source, file, trust, party)?;
+            ratified(&folder, &envelopes, pack, node, roots)?;
+        }
+    }
+    Ok(envelopes.into_iter().map(|envelope| envelope.bytes).collect())
+}
+
+fn ratified(
+    folder: &Folder<'_>,
+    envelopes: &[Loaded<(Ratify, RatifiedBy)>],
+    pack: &Pack,
+    node: &str,
+    roots: &RootSet,
+) -> Result<(), ConfigError> {
+    let (id, digest) = (pack.id(), hex::encode(pack.digest()));
+    let of_party = |said: &RatifiedBy| said.party() == roots.party() && said.agreement == id;
+    let Some(found) = envelopes.iter().find(|e| of_party(&e.content.1) && e.content.1.digest == pack.digest()) else {
+        let other = envelopes.iter().find(|e| of_party(&e.content.1));
+        let why = match other {
+            Some(other) => format!("{} is for another digest", other.path.display()),
+            None => "no such file".to_owned(),
+        };
+        return Err(folder.refuse(format!("{} has not ratified {id} with digest {digest}: {why}", roots.party())));
+    };
+    let refused = |problem: String| folder.refuse(format!("{}: {problem}", found.path.display()));
+    verify_ratify(&found.content.0, roots).map_err(|error| refused(error.to_string()))?;
+    if found.content.1.node != node {
+        return Err(refused(format!("names the node {}, not {node}", found.content.1.node)));
+    }
+    Ok(())
+}
+
+/// Demands for each agreement an authorisation of this node's log by the own roots, the latest of which names the keys
+/// that were loaded.
+pub(super) fn epochs(
+    source: &Source,
+    file: &NodeFile,
+    agreements: &Agreements,
+    trust: &TrustFile,
+    keys: &NodeKeys,
+) -> Result<Vec<Vec<u8>>, ConfigError> {
+    let folder = Folder { source, key: "epochs", path: source.resolve(&file.epochs) };
+    let roots = roots_of(source, file, trust, &file.party)?;
+    let envelopes = folder.envelopes(|envelope| {
+        let (origin, open) = epoch_open_from(envelope)?;
+        let manifest = verify_epoch_open(&open, &origin.to_string(), roots)?;
+        Ok((origin, open, manifest))
+    })?;
+    if let Some(other) = envelopes.iter().find(|envelope| envelope.content.0.issuer != file.node) {
+        let issuer = &other.content.0.issuer;
+        return Err(folder.refuse(format!("{}: opens a log of {issuer}, not of this node", other.path.display())));
+    }
+    for (pack, partner) in agreements {
+        let mine = |at: &LogOrigin| at.agreement == pack.id() && at.recipient == partner.node;
+        let logs = envelopes.iter().filter(|envelope| mine(&envelope.content.0));
+        let Some(latest) = logs.max_by_key(|envelope| envelope.content.0.epoch) else {
+            let problem = format!("no authorisation to open a log of {} for {}", pack.id(), partner.node);
+            return Err(folder.refuse(problem));
+        };
+        if !keys.matches(&latest.content.2) {
+            let problem = format!("names other keys than those in {}", source.resolve(&file.keys).display());
+            return Err(folder.refuse(format!("{}: {problem}", latest.path.display())));
+        }
+    }
+    Ok(envelopes.into_iter().map(|envelope: Loaded<(LogOrigin, EpochOpen, ManifestKeys)>| envelope.bytes).collect())
+}
+
+fn roots_of<'a>(
+    source: &Source,
+    file: &NodeFile,
+    trust: &'a TrustFile,
+    party: &str,
+) -> Result<&'a RootSet, ConfigError> {
+    trust.roots_of(party).ok_or_else(|| {
+        let path = source.resolve(&file.trust);
+        source.error("trust", format!("{}: has no root keys of {party}", path.display()))
+    })
+}
+
+/// A folder of envelopes that a key of the configuration names.
+struct Folder<'a> {
+    source: &'a Source,
+    key: &'static str,
+    path: PathBuf,
+}
+
+/// An envelope with its file.
+struct Loaded<T> {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    content: T,
+}
+
+impl Folder<'_> {
+    /// A problem with what the folder holds; the text names the file.
+    fn refuse(&self, problem: impl ToString) -> ConfigError {
+        let problem = problem.to_string();
+        let shown = self.path.display().to_string();
+        let problem = if problem.starts_with(&shown) { problem } else { format!("{shown}: {problem}") };
+        self.source.error(self.key, problem)
+    }
+
+    /// Every envelope of the folder, in the order of the files' names.
+    fn envelopes<T>(
+        &self,
+        read: impl Fn(&Envelope) -> Result<T, convenio_seal::RootError>,
+    ) -> Result<Vec<Loaded<T>>, ConfigError> {
+        let mut paths = self.paths().map_err(|error| self.refuse(format!("cannot be read: {error}")))?;
+        if paths.len() > MAX_ENVELOPES {
+            return Err(self.refuse(format!("more than {MAX_ENVELOPES} envelopes")));
+        }
+        paths.sort_unstable();
+        paths.into_iter().map(|path| self.load(path, &read)).collect()
+    }
+
+    fn paths(&self) -> std::io::Result<Vec<PathBuf>> {
+        let mut paths = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let path = entry?.path();
+            if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(ENVELOPE_SUFFIX)) {
+                paths.push(path);
+            }
+        }
+        Ok(paths)
+    }
+
+    fn load<T>(
+        &self,
+        path: PathBuf,
+        read: &impl Fn(&Envelope) -> Result<T, convenio_seal::RootError>,
+    ) -> Result<Loaded<T>, ConfigError> {
+        let refused = |path: &Path, problem: String| self.refuse(format!("{}: {problem}", path.display()));
+        let envelope = Envelope::load(&path).map_err(|error| refused(&path, error.to_string()))?;
+        let content = read(&envelope).map_err(|error| refused(&path, error.to_string()))?;
+        Ok(Loaded { bytes: envelope.to_json().into_bytes(), path, content })
+    }
+}

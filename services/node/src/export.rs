@@ -1,0 +1,115 @@
+//! The bundle for an auditor, read from a node's files while the node runs or after it has ended.
+
+use std::path::Path;
+
+use convenio_exchange::bundle::{self, Export, ExportError, Exported};
+use convenio_registry::refusal::NotedRefusal;
+use convenio_seal::dsse::Envelope;
+use convenio_seal::root::RatifiedBy;
+use convenio_seal::vault::{Vault, VaultError};
+use convenio_store::{Kind, Store, StoreError};
+use convenio_store_sqlite::SqliteStore;
+use prost::Message;
+use serde::Serialize;
+
+use crate::config::Config;
+
+/// Refusals read at a time.
+const PAGE: u32 = 1000;
+
+/// No bundle was written.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// The database cannot be read; the text names its file.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file of data keys cannot be read.
+    #[error("{path}: {source}")]
+    Vault {
+        /// The file.
+        path: String,
+        /// Why.
+        source: VaultError,
+    },
+    /// The folder cannot be written, or the logs are not there.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+}
+
+/// Writes the bundle of the configured node to `out`, which must be absent or an empty folder.
+///
+/// # Errors
+/// [`BundleError`]; nothing is left in `out` then.
+pub async fn export(config: &Config, out: &Path) -> Result<Exported, BundleError> {
+    let store = SqliteStore::open_read_only(&config.database).await?;
+    let exported = write(config, &store, out).await;
+    store.close().await;
+    exported
+}
+
+async fn write(config: &Config, store: &SqliteStore, out: &Path) -> Result<Exported, BundleError> {
+    let refused = |source| BundleError::Vault { path: config.data_keys.display().to_string(), source };
+    let vault = Vault::open_read_only(&config.data_keys).map_err(refused)?;
+    let packs = config.agreements.iter();
+    let packs = packs.map(|(pack, _)| (pack.as_ref().clone(), ratifications(config, &pack.digest())));
+    let export = Export {
+        store,
+        vault: &vault,
+        keys: &config.keys,
+        node: &config.node,
+        party: &config.party,
+        packs: packs.collect(),
+        refusals: refusals(store).await?,
+    };
+    Ok(bundle::export(&export, out).await?)
+}
+
+/// Each party's ratification of a digest, as the configuration has verified them.
+fn ratifications(config: &Config, digest: &[u8; 32]) -> Vec<(String, Vec<u8>)> {
+    let said = |bytes: &Vec<u8>| {
+        let envelope = Envelope::parse(bytes).ok()?;
+        let said = RatifiedBy::parse(&envelope.payload).ok()?;
+        (said.digest == *digest).then(|| (said.party().to_owned(), bytes.clone()))
+    };
+    config.ratifications.iter().filter_map(said).collect()
+}
+
+/// A line of `evidence/refusals`, keys in this order.
+#[derive(Serialize)]
+struct Line<'a> {
+    agreement: &'a str,
+    act: &'a str,
+    gate: &'a str,
+    subject: &'a str,
+    field_paths: &'a [String],
+    count: u64,
+    first_ms: u64,
+    last_ms: u64,
+}
+
+async fn refusals(store: &SqliteStore) -> Result<Vec<String>, StoreError> {
+    let (mut lines, mut after) = (Vec::new(), None);
+    loop {
+        let rows = store.resources(Kind::Refusal, after, PAGE).await?;
+        let Some(last) = rows.last() else { return Ok(lines) };
+        after = Some(last.id);
+        for row in &rows {
+            let noted = NotedRefusal::decode(&*row.body).map_err(|_| StoreError::Corrupt("refusal"))?;
+            lines.push(line(&noted)?);
+        }
+    }
+}
+
+fn line(noted: &NotedRefusal) -> Result<String, StoreError> {
+    let line = Line {
+        agreement: &noted.agreement,
+        act: &noted.act,
+        gate: &noted.gate,
+        subject: &noted.subject,
+        field_paths: &noted.field_paths,
+        count: noted.count,
+        first_ms: noted.first_ms,
+        last_ms: noted.last_ms,
+    };
+    serde_json::to_string(&line).map(|json| json + "\n").map_err(|_| StoreError::Corrupt("refusal"))
+}
