@@ -194,8 +194,13 @@ impl Core {
         Ok(core)
     }
 
-    /// Starts the judges and the quiet timers; they end when `stop` is cancelled.
+    /// Starts the judges and the quiet timers; they and all sessions end when `stop` is cancelled.
     pub fn start(self: &Arc<Self>, stop: &tokio_util::sync::CancellationToken) {
+        let (stopped, closing) = (stop.clone(), self.sessions.closing.clone());
+        tokio::spawn(async move {
+            stopped.cancelled().await;
+            closing.cancel();
+        });
         for exchange in &self.exchanges {
             let judge = crate::inbound::judge::run(self.clone(), exchange.clone());
             let quiet = crate::outbound::entangle::entangle_when_quiet(self.clone(), exchange.clone());

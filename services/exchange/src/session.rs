@@ -43,6 +43,9 @@ pub enum SessionEnd {
     /// A newer session of the same partner took over.
     #[error("a newer session took over")]
     Fenced,
+    /// This node stops.
+    #[error("this node stops")]
+    Closing,
     /// No HELLO or no answer in time.
     #[error("no answer in time")]
     TimedOut,
@@ -73,6 +76,8 @@ impl From<convenio_store::StoreError> for SessionEnd {
 pub struct Sessions {
     open: Mutex<HashMap<(String, bool), (u64, CancellationToken)>>,
     dialled: Mutex<std::collections::HashSet<String>>,
+    /// Ends every session: an open stream would hold up the node's shutdown.
+    pub(crate) closing: CancellationToken,
 }
 
 impl Sessions {
@@ -157,6 +162,7 @@ where
     let end = tokio::select! {
         end = session.exchange(&theirs, deliver_here) => end,
         () = fence.cancelled() => SessionEnd::Fenced,
+        () = core.sessions.closing.cancelled() => SessionEnd::Closing,
     };
     core.sessions.leave(&partner, dialled, number);
     end
