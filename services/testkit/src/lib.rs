@@ -1,1 +1,24 @@
-//! Placeholder.
+//! A pair of states for tests: two nodes with real databases, keys, packs and logs; a link between them that can be cut,
+//! delayed and tampered with; a dishonest partner; and the invariants in which every test of the exchange ends.
+//!
+//! Failures panic with what is wrong: this crate is for tests only.
+#![allow(clippy::unwrap_used)] // a test kit fails by panicking
+
+pub mod acts;
+pub mod dishonest;
+pub mod fold;
+pub mod invariants;
+pub mod ledger;
+pub mod link;
+pub mod pair;
+pub mod records;
+pub mod side;
+pub mod treaty;
+
+pub use acts::Case;
+pub use dishonest::Dishonest;
+pub use ledger::Books;
+pub use link::{Direction, Link, Relay};
+pub use pair::Pair;
+pub use side::Side;
+pub use treaty::Treaty;

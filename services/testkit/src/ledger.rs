@@ -1,0 +1,126 @@
+//! What a node keeps, read back: its two logs of an agreement with their parts opened.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use convenio_exchange::{Core, Exchange};
+use convenio_model::{RecordId, Ref};
+use convenio_seal::statement::claimed_statement;
+use convenio_seal::vault::{DataKeyId, Vault};
+use convenio_store::{LogId, LogRow};
+use convenio_wire::exchange::v1::{Outcome, Part, SaltedPart, Statement, statement::Body};
+use prost::Message;
+
+/// A node's books: its database and its data keys.
+#[derive(Clone)]
+pub struct Books {
+    /// Exchange.
+    pub core: Arc<Core>,
+    /// Data keys.
+    pub vault: Arc<Vault>,
+}
+
+/// An entry of a log.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Index.
+    pub index: u64,
+    /// The entry as it is stored.
+    pub bytes: Vec<u8>,
+    /// What it claims to say.
+    pub statement: Statement,
+    /// Its parts as they are stored, in order; none where one was dropped or its key destroyed.
+    pub parts: Vec<Option<SaltedPart>>,
+}
+
+impl Entry {
+    /// Record id.
+    #[must_use]
+    pub fn record_id(&self) -> RecordId {
+        Ref::from_slice(&self.statement.record_id).unwrap_or_default()
+    }
+
+    /// Whether an OUTCOME must answer it.
+    #[must_use]
+    pub fn is_record(&self) -> bool {
+        matches!(self.statement.body, Some(Body::Record(_)) | None)
+    }
+
+    /// The OUTCOME that it is.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.statement.body {
+            Some(Body::Outcome(outcome)) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// Parts, decoded; none unless all are there and every commitment has one.
+    #[must_use]
+    pub fn decoded(&self) -> Option<Vec<Part>> {
+        let commitments = match &self.statement.body {
+            Some(Body::Record(record)) => record.commitments.len(),
+            Some(Body::Outcome(outcome)) => outcome.commitments.len(),
+            _ => 0,
+        };
+        let parts = self.parts.iter().map(|p| Part::decode(p.as_ref()?.part.as_slice()).ok());
+        parts.collect::<Option<Vec<_>>>().filter(|parts| parts.len() == commitments)
+    }
+}
+
+/// Both logs of an agreement as one node holds them.
+pub struct Ledger {
+    /// Own log.
+    pub own: Vec<Entry>,
+    /// Head of it.
+    pub own_row: LogRow,
+    /// The partner's log, as mirrored.
+    pub peer: Vec<Entry>,
+    /// Head of it.
+    pub peer_row: LogRow,
+}
+
+impl Ledger {
+    /// The decisions of `outcomes` about the entry at `index`: none, or a rejection's reason, for each that covers it.
+    #[must_use]
+    pub fn decisions(outcomes: &[Entry], index: u64) -> Vec<Option<String>> {
+        let covering = outcomes.iter().filter_map(Entry::outcome).filter(|o| (o.begin..o.end).contains(&index));
+        let reason = |o: &Outcome| o.rejects.iter().find(|r| r.index == index).map(|r| r.reason.clone());
+        covering.map(reason).collect()
+    }
+}
+
+impl Books {
+    /// Reads both logs.
+    ///
+    /// # Panics
+    /// If the database cannot be read.
+    pub async fn ledger(&self, exchange: &Exchange) -> Ledger {
+        let logs = self.core.store().logs().await.unwrap();
+        let row = |id: LogId| logs.iter().find(|l| l.id == id).unwrap().clone();
+        let (own_row, peer_row) = (row(exchange.own_log), row(exchange.peer_log));
+        let own = self.entries(&own_row).await;
+        let peer = self.entries(&peer_row).await;
+        Ledger { own, own_row, peer, peer_row }
+    }
+
+    async fn entries(&self, log: &LogRow) -> Vec<Entry> {
+        let mut parts: HashMap<u64, Vec<Option<SaltedPart>>> = HashMap::new();
+        let rows = self.core.store().entries(log.id, 0, log.size).await.unwrap();
+        for part in self.core.store().parts(log.id, 0, log.size).await.unwrap() {
+            let record = rows[usize::try_from(part.index).unwrap()].record_id;
+            let mut bound = record.0.to_vec();
+            bound.extend_from_slice(&u64::from(part.part).to_be_bytes());
+            let plain = self.vault.unseal(DataKeyId(part.key_id), &bound, &part.sealed);
+            let salted = plain.ok().map(|plain| SaltedPart::decode(plain.as_slice()).unwrap());
+            parts.entry(part.index).or_default().push(salted);
+        }
+        let entry = |row: convenio_store::EntryRow| Entry {
+            index: row.index,
+            statement: claimed_statement(&row.bytes).unwrap_or_default(),
+            parts: parts.remove(&row.index).unwrap_or_default(),
+            bytes: row.bytes,
+        };
+        rows.into_iter().map(entry).collect()
+    }
+}

@@ -1,0 +1,79 @@
+//! One state: an exchange core over a real database and vault in a folder of its own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use convenio_exchange::{Core, CoreParts, Exchange, Partner};
+use convenio_model::{ManualClock, SeededEntropy};
+use convenio_seal::manifest::NodeKeys;
+use convenio_seal::vault::Vault;
+use convenio_store_sqlite::SqliteStore;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::ledger::Books;
+use crate::treaty::{Party, Treaty};
+
+/// One state of a pair.
+pub struct Side {
+    /// Its exchange.
+    pub core: Arc<Core>,
+    /// Its data keys.
+    pub vault: Arc<Vault>,
+    /// Its operational keys.
+    pub keys: Arc<NodeKeys>,
+    /// Files of the node.
+    pub dir: TempDir,
+    stop: CancellationToken,
+}
+
+impl Side {
+    pub(crate) async fn open(treaty: &Treaty, own: &Party, other: &Party, clock: &ManualClock, seed: u64) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let entropy = Arc::new(SeededEntropy::labelled(seed, &format!("{}/node", own.party)));
+        let vault = Arc::new(Vault::open_beside(&dir.path().join("data.keys"), entropy.as_ref()).unwrap());
+        let store = SqliteStore::open(&dir.path().join("node.db"), &own.node).await.unwrap();
+        let partner = Partner { party: other.party.clone(), node: other.node.clone() };
+        let parts = CoreParts {
+            node: own.node.clone(),
+            party: own.party.clone(),
+            clock: Arc::new(clock.clone()),
+            entropy,
+            store,
+            vault: vault.clone(),
+            keys: own.keys.clone(),
+            agreements: treaty.packs.iter().map(|pack| (pack.clone(), partner.clone())).collect(),
+            roots: vec![own.roots.clone(), other.roots.clone()],
+            ratifications: treaty.ratifications(),
+            epochs: treaty.epochs(own, other),
+        };
+        let core = Core::open(parts).await.unwrap();
+        let stop = CancellationToken::new();
+        core.start(&stop);
+        Self { core, vault, keys: own.keys.clone(), dir, stop }
+    }
+
+    /// The exchange under an agreement.
+    #[must_use]
+    pub fn exchange(&self, agreement: &str) -> &Arc<Exchange> {
+        self.core.exchange(agreement).unwrap()
+    }
+
+    /// What the node keeps, for reading.
+    #[must_use]
+    pub fn books(&self) -> Books {
+        Books { core: self.core.clone(), vault: self.vault.clone() }
+    }
+
+    /// Database file.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.dir.path().join("node.db")
+    }
+}
+
+impl Drop for Side {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

@@ -1,0 +1,133 @@
+//! What two states prepare before their nodes start: roots, ratified packs, keys, authorised epochs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use convenio_agreement::Pack;
+use convenio_model::SeededEntropy;
+use convenio_seal::epoch::authorise_epoch;
+use convenio_seal::key::SigningKey;
+use convenio_seal::manifest::NodeKeys;
+use convenio_seal::origin::log_origin;
+use convenio_seal::root::{RatifiedBy, RootSet, sign_ratification};
+use convenio_wire::exchange::v1::EpochAuthorisation;
+use prost::Message;
+
+/// The agreement of the repository.
+pub const SV_CA: &str = "sv-ca";
+/// A copy of it under another name, for what two agreements share.
+pub const SECOND: &str = "sv-ca-two";
+
+static PACK: LazyLock<Arc<Pack>> = LazyLock::new(|| Arc::new(Pack::load(&agreements_dir(), SV_CA).unwrap()));
+static COPY: LazyLock<Arc<Pack>> = LazyLock::new(|| Arc::new(copy_of(&PACK, SECOND)));
+
+/// Folder of the packs of this repository.
+#[must_use]
+pub fn agreements_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto/agreements")
+}
+
+/// The pack sv-ca.
+#[must_use]
+pub fn sv_ca() -> Arc<Pack> {
+    PACK.clone()
+}
+
+/// [`SECOND`]: as sv-ca, with another id and package.
+#[must_use]
+pub fn second() -> Arc<Pack> {
+    COPY.clone()
+}
+
+fn copy_of(pack: &Pack, id: &str) -> Pack {
+    let dir = tempfile::tempdir().unwrap();
+    pack.files().write_to(dir.path()).unwrap();
+    let (old, new) = (dir.path().join("agreements/sv-ca"), dir.path().join("agreements").join(id));
+    let snake = id.replace('-', "_");
+    fs::create_dir(&new).unwrap();
+    for (from, to) in [("agreement.toml".to_owned(), "agreement.toml".to_owned()), ("sv_ca.proto".into(), format!("{snake}.proto"))] {
+        let text = fs::read_to_string(old.join(from)).unwrap();
+        fs::write(new.join(to), text.replace("sv-ca", id).replace("sv_ca", &snake)).unwrap();
+    }
+    Pack::load(&dir.path().join("agreements"), id).unwrap()
+}
+
+/// One state's part of a treaty.
+pub struct Party {
+    /// Party, for example `sv`.
+    pub party: String,
+    /// Its node.
+    pub node: String,
+    /// Its root keys; a node never holds them.
+    pub root_keys: Vec<SigningKey>,
+    /// Their public halves: two of three act together.
+    pub roots: RootSet,
+    /// Operational keys of its node.
+    pub keys: Arc<NodeKeys>,
+}
+
+impl Party {
+    fn new(party: &str, seed: u64) -> Self {
+        let entropy = SeededEntropy::labelled(seed, party);
+        let root_keys: Vec<_> = (0..3).map(|_| SigningKey::generate(&entropy)).collect();
+        let roots = RootSet::new(party, 2, root_keys.iter().map(SigningKey::public).collect()).unwrap();
+        let keys = Arc::new(NodeKeys::generate(&entropy));
+        Self { party: party.into(), node: format!("node.{party}.example"), root_keys, roots, keys }
+    }
+
+    fn signers(&self) -> [&SigningKey; 2] {
+        [&self.root_keys[0], &self.root_keys[2]]
+    }
+}
+
+/// Two states and the agreements that both ratified.
+pub struct Treaty {
+    /// El Salvador, origin.
+    pub origin: Party,
+    /// Canada, destination.
+    pub destination: Party,
+    /// Agreements.
+    pub packs: Vec<Arc<Pack>>,
+}
+
+impl Treaty {
+    /// Roots and keys from `seed`.
+    #[must_use]
+    pub fn new(seed: u64, packs: Vec<Arc<Pack>>) -> Self {
+        Self { origin: Party::new("sv", seed), destination: Party::new("ca", seed), packs }
+    }
+
+    /// Ratification files of both parties.
+    #[must_use]
+    pub fn ratifications(&self) -> Vec<Vec<u8>> {
+        let one = |party: &Party, pack: &Pack| {
+            let said = RatifiedBy {
+                agreement: pack.id().to_owned(),
+                digest: pack.digest(),
+                node: party.node.clone(),
+                roots: party.roots.clone(),
+            };
+            sign_ratification(&said, &party.signers()).unwrap().to_json().into_bytes()
+        };
+        let both = |pack: &Arc<Pack>| [one(&self.origin, pack), one(&self.destination, pack)];
+        self.packs.iter().flat_map(both).collect()
+    }
+
+    /// Authorisations of the first epochs of the logs from `from` to `to`.
+    #[must_use]
+    pub fn epochs(&self, from: &Party, to: &Party) -> Vec<Vec<u8>> {
+        let open = |pack: &Arc<Pack>| {
+            let authorisation = EpochAuthorisation {
+                log_origin: log_origin(&from.node, pack.id(), &to.node, 1),
+                epoch: 1,
+                prev_size: 0,
+                prev_root: Vec::new(),
+                reason: "first".to_owned(),
+                key_manifest: from.keys.manifest(&from.party, &from.node, 1).encode_to_vec(),
+            };
+            authorise_epoch(&authorisation, &from.signers()).unwrap().to_json().into_bytes()
+        };
+        self.packs.iter().map(open).collect()
+    }
+}

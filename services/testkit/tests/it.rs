@@ -1,0 +1,9 @@
+//! Two states exchange records, and one of them, the line or time may fail.
+#![allow(clippy::unwrap_used)]
+
+mod it {
+    mod dishonest;
+    mod faults;
+    mod flaws;
+    mod season;
+}

@@ -1,0 +1,1 @@
+//! A partner that signs what an honest node would not.

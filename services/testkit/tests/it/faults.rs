@@ -1,0 +1,1 @@
+//! The line fails, a partner is away, both act at once.
