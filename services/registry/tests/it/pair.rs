@@ -113,19 +113,29 @@ pub async fn pair() -> Pair {
     Pair { sv, ca, stop, _dir: dir }
 }
 
-fn link(one: &Arc<Core>, one_node: &str, other: &Arc<Core>, other_node: &str, stop: &CancellationToken) {
-    let (to_other, at_other) = mpsc::channel::<Message>(4);
-    let (to_one, at_one) = mpsc::channel::<Message>(4);
-    let ok = Ok::<Message, std::convert::Infallible>;
-    let dialled = dial(one.clone(), other_node.to_owned(), ReceiverStream::new(at_one).map(ok), to_other);
-    let accepted = accept(other.clone(), one_node.to_owned(), ReceiverStream::new(at_other).map(ok), to_one);
-    let token = stop.clone();
+/// A session that is opened again when it ends, as a node's dialler does.
+fn link(
+    one: &Arc<Core>,
+    one_node: &'static str,
+    other: &Arc<Core>,
+    other_node: &'static str,
+    stop: &CancellationToken,
+) {
+    let (one, other, stop) = (one.clone(), other.clone(), stop.clone());
     tokio::spawn(async move {
-        tokio::select! { _ = dialled => {}, () = token.cancelled() => {} }
-    });
-    let token = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! { _ = accepted => {}, () = token.cancelled() => {} }
+        while !stop.is_cancelled() {
+            let (to_other, at_other) = mpsc::channel::<Message>(4);
+            let (to_one, at_one) = mpsc::channel::<Message>(4);
+            let ok = Ok::<Message, std::convert::Infallible>;
+            let dialled = dial(one.clone(), other_node.to_owned(), ReceiverStream::new(at_one).map(ok), to_other);
+            let accepted = accept(other.clone(), one_node.to_owned(), ReceiverStream::new(at_other).map(ok), to_one);
+            tokio::select! {
+                _ = dialled => {}
+                _ = accepted => {}
+                () = stop.cancelled() => {}
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     });
 }
 
