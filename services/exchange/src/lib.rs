@@ -22,3 +22,4 @@ pub use error::{IssueError, OpenError};
 pub use outbound::stage::{ActRequest, Issued, issue_act, issue_notice};
 pub use receipt::receipt;
 pub use world::{load_world, save_world};
+pub use writer::{Head, Heads};

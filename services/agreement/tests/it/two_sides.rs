@@ -17,8 +17,7 @@ use crate::fixture;
 const ORDER: Ref = Ref([9; 16]);
 const LOCAL: Local = Local { consent: true, of_age: true, return_offer_shown: true, all_modules: true };
 
-const EXITS: [&str; 8] =
-    ["withdrawn", "expire", "decline", "refuse_visa", "end", "end_contested", "entry_refused", "recall"];
+const EXITS: [&str; 7] = ["withdrawn", "expire", "decline", "refuse_visa", "end", "end_contested", "entry_refused"];
 
 /// What stands in a log: a record, or decisions about a range of the other log.
 #[derive(Clone)]
@@ -100,7 +99,7 @@ impl Two {
         };
         let act = acts[self.draw(acts.len())].clone();
         // What ends a placement early is rarer, or no run would get far.
-        if EXITS.contains(&act.as_str()) && self.draw(12) > 0 {
+        if EXITS.contains(&act.as_str()) && self.draw(6) > 0 {
             return;
         }
         let placement = Ref([u8::try_from(1 + self.draw(3)).unwrap(); 16]);

@@ -28,11 +28,7 @@ pub(super) struct ExportedLog {
     pub keys: ManifestKeys,
 }
 
-pub(super) async fn write(
-    source: &Export<'_>,
-    folder: &mut Folder,
-    log: &LogRow,
-) -> Result<ExportedLog, ExportError> {
+pub(super) async fn write(source: &Export<'_>, folder: &mut Folder, log: &LogRow) -> Result<ExportedLog, ExportError> {
     let base = format!("logs/{}", hex::encode(digest::digest(&digest::SHA256, log.origin.as_bytes())));
     let size = if log.own { log.size } else { log.cosigned_size };
     let head = head_at(source.store, log.id, size).await?;

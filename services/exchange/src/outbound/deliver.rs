@@ -168,6 +168,7 @@ pub(crate) fn signed_head(
 /// Takes a cosigned checkpoint of the own log: everything below it is delivered. Returns its size.
 async fn settle(core: &Arc<Core>, exchange: &Arc<Exchange>, note: Vec<u8>) -> Result<u64, SessionEnd> {
     let refused = |reason| SessionEnd::Refused { origin: exchange.own_origin.clone(), reason };
+    known_partner(core, exchange).await?;
     let size = cosigned_size(core, exchange, &note).map_err(refused)?;
     let (job, log) = (exchange.clone(), exchange.own_log);
     core.write::<_, SessionEnd, _>(move |work| {
@@ -187,6 +188,19 @@ async fn settle(core: &Arc<Core>, exchange: &Arc<Exchange>, note: Vec<u8>) -> Re
         .boxed()
     })
     .await
+}
+
+/// Waits for the partner's first batch, which names its keys: its answer may come before it on another connection.
+async fn known_partner(core: &Core, exchange: &Exchange) -> Result<(), SessionEnd> {
+    let mut heads = core.heads();
+    let known = async {
+        while exchange.partner_keys().is_none() {
+            if heads.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(ANSWER, known).await.map_err(|_| SessionEnd::TimedOut)
 }
 
 /// Size of a checkpoint of the own log, if it carries this node's signature and the partner's mirror cosignature.
