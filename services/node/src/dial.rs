@@ -37,7 +37,8 @@ pub(crate) async fn keep_connected(core: Arc<Core>, peer: Peer, stop: Cancellati
             backoff = Backoff::default();
         }
         let wait = backoff.next(core.entropy().as_ref());
-        info!(partner = %peer.node, why, wait_ms = wait.as_millis(), "not connected");
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        info!(partner = %peer.node, why, wait_ms, "not connected");
         // The wait belongs to the transport: it is real time, whatever clock the node lives by.
         if stop.run_until_cancelled(sleep(wait)).await.is_none() {
             return;
