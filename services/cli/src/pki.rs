@@ -13,9 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
-use convenio_model::{Clock, SystemClock};
+use convenio_model::{Clock, Identity, SystemClock};
 use convenio_node::pki::{Authority, CertRequest, Issued, Usage};
-use convenio_node::tls::Identity;
 use rustls_pki_types::DnsName;
 
 const DAY: Duration = Duration::from_secs(86_400);

@@ -1,0 +1,122 @@
+//! `convenio node`: run a node, check its configuration, make its keys.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use clap::{Args, Subcommand};
+use convenio_model::{SystemClock, SystemEntropy};
+use convenio_node::{Config, Node, logging};
+use convenio_seal::manifest::{MANIFEST_FILE, ManifestKeys, NodeKeys};
+use prost::Message;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::output::{say, write_file};
+
+/// Threads that serve: a node waits for its disk more than it computes.
+const WORKERS: usize = 2;
+
+/// Arguments of `convenio node`.
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct NodeArgs {
+    #[command(subcommand)]
+    command: Option<NodeCommand>,
+    /// The node's configuration, node.toml
+    #[arg(long, value_name = "FILE", required = true)]
+    config: Option<PathBuf>,
+    /// Check the configuration and every file that it names, and stop
+    #[arg(long)]
+    check: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum NodeCommand {
+    /// Make a node's operational keys, and the manifest that the party's roots sign
+    Keys(KeysArgs),
+}
+
+#[derive(Args, Debug)]
+struct KeysArgs {
+    /// Folder to write
+    #[arg(long)]
+    dir: PathBuf,
+    /// The party, e.g. sv
+    #[arg(long)]
+    party: String,
+    /// The node, e.g. node.sv.example
+    #[arg(long)]
+    node: String,
+}
+
+/// Runs `convenio node`.
+///
+/// # Errors
+/// One message that names the file, line and key, the port, or the database.
+pub fn run(args: NodeArgs) -> anyhow::Result<()> {
+    if let Some(NodeCommand::Keys(args)) = args.command {
+        return keys(&args);
+    }
+    let path = args.config.context("--config is missing")?;
+    let config = Config::load(&path)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
+    if args.check {
+        return runtime.block_on(check(&path, &config));
+    }
+    let directives = std::env::var("RUST_LOG").ok();
+    logging::init(&config.log, directives.as_deref())?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    // Before the node serves, so that whoever waits for its address can end it in order.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let started = Node::start(config, Arc::new(SystemClock), Arc::new(SystemEntropy::default())).await;
+    let node = started.inspect_err(|error| tracing::error!(reason = %error, "the node does not start"))?;
+    ended(&mut terminate, &mut interrupt).await;
+    node.stop().await;
+    Ok(())
+}
+
+async fn ended(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+async fn check(path: &Path, config: &Config) -> anyhow::Result<()> {
+    convenio_node::check_database(config).await?;
+    say(format_args!("ok  configuration  {}", path.display()))?;
+    say(format_args!("ok  certificate    {}", config.tls.identity()))?;
+    for (pack, partner) in &config.agreements {
+        let digest = hex::encode(pack.digest());
+        say(format_args!("ok  agreement      {} {digest}", pack.id()))?;
+        say(format_args!("ok  ratified       by {} and {}", config.party, partner.party))?;
+        say(format_args!("ok  log            of {} for {}", config.node, partner.node))?;
+    }
+    say(format_args!("ok  database       {}", config.database.display()))?;
+    say(format_args!("ok  posts          {}", config.posts.len()))
+}
+
+fn keys(args: &KeysArgs) -> anyhow::Result<()> {
+    let keys = NodeKeys::generate(&SystemEntropy::default());
+    let manifest = keys.manifest(&args.party, &args.node, 1).encode_to_vec();
+    ManifestKeys::parse(&manifest).context("--party or --node")?;
+    let shown = args.dir.display();
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&args.dir);
+    made.with_context(|| format!("{shown}: cannot be made"))?;
+    let manifest_file = args.dir.join(MANIFEST_FILE);
+    let found = fs::symlink_metadata(&manifest_file).map(drop);
+    ensure!(
+        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound),
+        "{}: exists already, and keys are never overwritten",
+        manifest_file.display()
+    );
+    keys.store(&args.dir).with_context(|| shown.to_string())?;
+    write_file(&manifest_file, &manifest)?;
+    say(manifest_file.display())
+}

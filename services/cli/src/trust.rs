@@ -1,0 +1,43 @@
+//! `convenio trust`: the file that says what a verifier believes.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use convenio_seal::trust::{TrustFile, TrustedAgreement};
+
+use crate::output::{say, write_file};
+use crate::root;
+
+/// Arguments of `convenio trust`.
+#[derive(Args, Debug)]
+pub struct TrustArgs {
+    /// A trusted version of an agreement, e.g. sv-ca=<digest>; may be repeated
+    #[arg(long = "agreement", value_name = "ID=DIGEST", value_parser = agreement, required = true)]
+    agreements: Vec<TrustedAgreement>,
+    /// A party's root.json, e.g. from its official gazette; may be repeated
+    #[arg(long = "root", value_name = "ROOT.JSON", required = true)]
+    roots: Vec<PathBuf>,
+    /// File to write
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// Runs `convenio trust`.
+///
+/// # Errors
+/// One message that names the file or argument.
+pub fn run(args: TrustArgs) -> anyhow::Result<()> {
+    let roots = args.roots.iter().map(|path| root::public(path)).collect::<anyhow::Result<_>>()?;
+    let text = TrustFile { agreements: args.agreements, roots, checkpoints: Vec::new() }.to_string();
+    // What is written is what a verifier can read: repeated items show here.
+    TrustFile::parse(&text).context("the arguments do not make a trust file")?;
+    write_file(&args.out, text.as_bytes())?;
+    say(args.out.display())
+}
+
+fn agreement(text: &str) -> Result<TrustedAgreement, String> {
+    let item = text.replacen('=', " ", 1);
+    let parsed = TrustFile::parse(&format!("agreement {item}")).map_err(|error| error.fault.to_string())?;
+    parsed.agreements.into_iter().next().ok_or_else(|| "expected ID=DIGEST".to_owned())
+}

@@ -1,0 +1,9 @@
+//! The commands as an officer and an operator run them: real processes, files and ports.
+#![allow(clippy::unwrap_used)]
+
+mod it {
+    mod ceremony;
+    mod input;
+    mod run;
+    mod state;
+}
