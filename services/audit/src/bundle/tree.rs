@@ -1,0 +1,70 @@
+//! The files that are there against those that the manifest names.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::{MANIFEST, Manifest, SIGNATURE};
+use crate::problem::{Check, Problem, Problems};
+
+/// Deepest folder.
+const MAX_DEPTH: usize = 24;
+
+pub(super) fn check(dir: &Path, manifest: &Manifest, problems: &mut Problems) {
+    let mut walk = Walk { manifest, seen: HashSet::new(), problems };
+    walk.folder(dir, "", 0);
+    let Walk { seen, problems, .. } = walk;
+    for (position, (path, _)) in manifest.files.iter().enumerate() {
+        if !seen.contains(&position) {
+            problems.push(Problem::new(Check::MissingFile, "the manifest names it").at(path));
+        }
+    }
+}
+
+struct Walk<'w> {
+    manifest: &'w Manifest,
+    seen: HashSet<usize>,
+    problems: &'w mut Problems,
+}
+
+impl Walk<'_> {
+    fn extra(&mut self, path: &str, text: &str) {
+        self.problems.push(Problem::new(Check::ExtraFile, text).at(path));
+    }
+
+    fn folder(&mut self, dir: &Path, prefix: &str, depth: usize) {
+        let entries = match std::fs::read_dir(dir) {
+            Ok(entries) if depth <= MAX_DEPTH => entries,
+            _ => return self.extra(prefix, "a folder that cannot be read or is too deep"),
+        };
+        let mut empty = true;
+        for entry in entries {
+            empty = false;
+            let Ok(entry) = entry else {
+                self.extra(prefix, "a folder that cannot be read");
+                continue;
+            };
+            let name = entry.file_name();
+            let path = format!("{prefix}{}", name.to_string_lossy());
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => self.folder(&entry.path(), &format!("{path}/"), depth + 1),
+                Ok(kind) if kind.is_file() && name.to_str().is_some() => self.file(&path),
+                _ => self.extra(&path, "neither a plain file nor a folder"),
+            }
+        }
+        if empty {
+            self.extra(prefix, "an empty folder");
+        }
+    }
+
+    fn file(&mut self, path: &str) {
+        if matches!(path, MANIFEST | SIGNATURE) {
+            return;
+        }
+        match self.manifest.files.binary_search_by(|(own, _)| own.as_str().cmp(path)) {
+            Ok(position) => {
+                self.seen.insert(position);
+            }
+            Err(_) => self.extra(path, "the manifest does not name it"),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Two bundles side by side: whether both states tell the same story.
+
+use std::path::Path;
+
+use convenio_log::Hash;
+use convenio_seal::TrustFile;
+use serde::Serialize;
+
+use crate::problem::{Check, Problem, Problems, Unusable};
+use crate::replay::{self, Replay};
+use crate::verify::{Checked, CheckedLog, Verification, check};
+
+/// What no comparison of two bundles can rule out.
+pub const COLLUSION: &str = "that both states rewrote their logs together is not excluded without an independent \
+                             witness or an earlier pinned checkpoint";
+
+/// Two bundles compared. As JSON: these members by these names.
+#[derive(Debug, Clone, Serialize)]
+pub struct Comparison {
+    /// True if both bundles hold and agree.
+    pub holds: bool,
+    /// The first bundle.
+    pub a: Verification,
+    /// The second bundle.
+    pub b: Verification,
+    /// Logs of either.
+    pub logs: Vec<LogComparison>,
+    /// Placements compared.
+    pub placements: u64,
+    /// Where the bundles do not agree.
+    pub problems: Vec<Problem>,
+    /// All of them.
+    pub problem_count: u64,
+    /// What this does not exclude.
+    pub note: &'static str,
+}
+
+/// One log in both bundles.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LogComparison {
+    /// Origin.
+    pub origin: String,
+    /// Entries in the first bundle.
+    pub a_size: u64,
+    /// Entries in the second bundle.
+    pub b_size: u64,
+    /// Entries that are the same in both, from the first on.
+    pub common: u64,
+    /// Entries that the issuer has and its partner does not yet have. No problem in itself.
+    pub undelivered: u64,
+}
+
+/// Compares the bundles in `a` and `b`.
+///
+/// # Errors
+/// [`Unusable`].
+pub fn compare(a: &Path, b: &Path, trust: &TrustFile) -> Result<Comparison, Unusable> {
+    let (a, b) = (check(a, trust)?, check(b, trust)?);
+    Ok(of(&a, &b).0)
+}
+
+/// The comparison, and the replay of what both hold if they agree on the logs.
+pub(crate) fn of(a: &Checked, b: &Checked) -> (Comparison, Vec<Replay>) {
+    let mut problems = Problems::default();
+    if a.packs.keys().ne(b.packs.keys()) {
+        problems.push(Problem::new(Check::Compare, "the bundles hold different agreement versions"));
+    }
+    let mut logs: Vec<LogComparison> = a.logs.iter().map(|log| one(log, b, &mut problems)).collect();
+    for log in b.logs.iter().filter(|log| a.logs.iter().all(|own| own.line.name != log.line.name)) {
+        let mut other = one(log, a, &mut problems);
+        std::mem::swap(&mut other.a_size, &mut other.b_size);
+        logs.push(other);
+    }
+    logs.sort_by(|x, y| x.origin.cmp(&y.origin));
+    let mut replays = Vec::new();
+    let mut placements = 0;
+    if problems.count() == 0 && a.verification.holds && b.verification.holds {
+        replays = replay::run(a, Some(b));
+        for replay in &replays {
+            placements += replay.origin.world.placements().count() as u64;
+            for (id, text) in replay.disagreements() {
+                let text = format!("the replays of both sides disagree on placements/{id}: {text}");
+                problems.push(Problem::new(Check::Compare, text));
+            }
+        }
+    }
+    let comparison = Comparison {
+        holds: a.verification.holds && b.verification.holds && problems.count() == 0,
+        a: a.verification.clone(),
+        b: b.verification.clone(),
+        logs,
+        placements,
+        problem_count: problems.count(),
+        problems: problems.into_list(),
+        note: COLLUSION,
+    };
+    (comparison, replays)
+}
+
+fn one(log: &CheckedLog, other: &Checked, problems: &mut Problems) -> LogComparison {
+    let name = &log.line.name;
+    let size = log.line.size;
+    let mut found = LogComparison { origin: name.clone(), a_size: size, b_size: 0, common: 0, undelivered: size };
+    let Some(twin) = other.logs.iter().find(|twin| twin.line.name == *name) else {
+        problems.push(Problem::new(Check::Compare, "the log is in one bundle only").of(name));
+        return found;
+    };
+    found.b_size = twin.line.size;
+    found.undelivered = found.a_size.abs_diff(found.b_size);
+    let pairs = log.tree.leaves().iter().zip(twin.tree.leaves());
+    found.common = pairs.take_while(|(a, b): &(&Hash, &Hash)| a == b).count() as u64;
+    if found.common < found.a_size.min(found.b_size) {
+        let text = "the bundles hold different entries from here on: one of them was rewritten";
+        problems.push(Problem::new(Check::Compare, text).of(name).entry(found.common));
+    }
+    found
+}

@@ -1,0 +1,20 @@
+//! The audit of an exchange from what its nodes exported, without a node, a database or a network.
+//!
+//! [`verify`] answers whether one bundle is whole and signed as the trust file demands, [`compare`] whether two bundles
+//! tell the same story, [`report`] what happened in it. Nothing that is read makes these functions panic.
+
+pub mod bundle;
+mod compare;
+pub mod evidence;
+pub mod keys;
+pub mod problem;
+pub mod replay;
+mod report;
+pub mod text;
+mod verify;
+
+pub use compare::{COLLUSION, Comparison, LogComparison, compare};
+pub use convenio_seal::TrustFile;
+pub use problem::{Check, Problem, Unusable};
+pub use report::{FieldDifference, Finding, Gravity, MAX_PLACES, Place, Report, replay_bundle, report};
+pub use verify::{AgreementSummary, LogSummary, Verification, load_trust, verify};

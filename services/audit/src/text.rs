@@ -1,0 +1,102 @@
+//! The short texts that people read.
+
+use std::fmt::Write as _;
+
+use crate::compare::Comparison;
+use crate::problem::Problem;
+use crate::report::{Gravity, Report};
+use crate::verify::Verification;
+
+/// Problems that are printed.
+const SHOWN: usize = 20;
+
+/// A verification, for people.
+#[must_use]
+pub fn verification(of: &Verification) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{} (exported by {})", of.bundle, of.exporter);
+    for agreement in &of.agreements {
+        let _ = writeln!(out, "  agreement {} {}", agreement.id, agreement.digest);
+    }
+    for log in &of.logs {
+        let _ = writeln!(
+            out,
+            "  log {}: {} entries, {} delivered, {} records ({} accepted, {} rejected)",
+            log.origin, log.size, log.delivered, log.records, log.accepted, log.rejected
+        );
+    }
+    problems(&mut out, &of.problems, of.problem_count);
+    let _ = writeln!(out, "  integrity {}", if of.holds { "holds" } else { "DOES NOT HOLD" });
+    out
+}
+
+/// A comparison, for people.
+#[must_use]
+pub fn comparison(of: &Comparison) -> String {
+    let mut out = verification(&of.a) + &verification(&of.b);
+    for log in &of.logs {
+        let _ = writeln!(
+            out,
+            "  log {}: {} and {} entries, {} in common, {} undelivered",
+            log.origin, log.a_size, log.b_size, log.common, log.undelivered
+        );
+    }
+    problems(&mut out, &of.problems, of.problem_count);
+    let _ = writeln!(out, "  {} placements replayed from both sides", of.placements);
+    let _ = writeln!(out, "  the bundles {}", if of.holds { "agree" } else { "DO NOT AGREE" });
+    let _ = writeln!(out, "  note: {}", of.note);
+    out
+}
+
+/// A report, for people.
+#[must_use]
+pub fn report(of: &Report) -> String {
+    let mut out = match &of.comparison {
+        Some(compared) => comparison(compared),
+        None => of.bundles.iter().map(verification).collect(),
+    };
+    if !of.integrity {
+        let _ = writeln!(out, "no report: the integrity does not hold");
+        return out;
+    }
+    for finding in &of.findings {
+        let gravity = match finding.gravity {
+            Gravity::Low => "low",
+            Gravity::Medium => "medium",
+            Gravity::High => "high",
+        };
+        let _ = writeln!(out, "{} {} [{gravity}] {}", finding.criterion, finding.code, finding.subject);
+        let _ = writeln!(out, "    {}", finding.condition);
+        let places = finding.places.iter().take(4).map(|place| format!("{} #{}", place.origin, place.index));
+        let places = places.collect::<Vec<_>>().join(", ");
+        if !places.is_empty() {
+            let more = if finding.places.len() > 4 { ", …" } else { "" };
+            let _ = writeln!(out, "    {places}{more}");
+        }
+    }
+    if of.erased > 0 {
+        let _ = writeln!(out, "{} records were not replayed: parts of them are erased", of.erased);
+    }
+    let _ = writeln!(out, "{} findings", of.findings.len());
+    out
+}
+
+fn problems(out: &mut String, list: &[Problem], count: u64) {
+    for problem in list.iter().take(SHOWN) {
+        let _ = write!(out, "  PROBLEM {}", problem.check.as_str());
+        if let Some(path) = &problem.path {
+            let _ = write!(out, " {path}");
+        }
+        if let Some(origin) = &problem.origin {
+            let _ = write!(out, " {origin}");
+        }
+        if let Some(index) = problem.index {
+            let _ = write!(out, " #{index}");
+        }
+        let _ = writeln!(out, ": {}", problem.text);
+    }
+    let shown = list.len().min(SHOWN) as u64;
+    if count > shown {
+        let _ = writeln!(out, "  … and {} more problems", count - shown);
+    }
+}

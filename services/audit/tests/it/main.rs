@@ -1,0 +1,10 @@
+//! The audit against bundles of two simulated nodes. The nodes keep the rules by the same engine as real ones; what they
+//! sign, hash and write is made by the crates that a node uses.
+#![allow(clippy::unwrap_used)]
+
+mod export;
+mod findings;
+mod flips;
+mod integrity;
+mod pair;
+mod records;
