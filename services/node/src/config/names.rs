@@ -100,8 +100,8 @@ fn posts(source: &Source, file: &NodeFile) -> Result<(), ConfigError> {
         return Err(source.error("posts", format!("more than {MAX_POSTS}")));
     }
     for (at, post) in file.posts.iter().enumerate() {
-        let same = |other: &PostFile| other.organisation == post.organisation && other.post == post.post;
-        if file.posts[..at].iter().any(same) {
+        // The table of principals knows a post by its name alone.
+        if file.posts[..at].iter().any(|other| other.post == post.post) {
             return Err(source.error(&format!("posts[{at}].post"), "stands in an earlier entry too"));
         }
         check_post(source, file, at, post)?;

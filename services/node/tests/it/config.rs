@@ -73,6 +73,12 @@ fn a_bad_line_is_named_with_its_key() {
         ("[\"CA-ON\"]", "[\"CA-ON\", \"Ontario\"]", "posts[0].districts[1]", "ISO 3166-2"),
         ("[\"CA-ON\"]", "[]", "posts[0].districts", "1 to 256"),
         ("[\"sv-ca\"]\n\n[log]", "[\"sv-us\"]\n\n[log]", "posts[0].agreements[0]", "none of this node's"),
+        (
+            "[log]",
+            "[[posts]]\norganisation = \"x\"\npost = \"toronto\"\ndistricts = [\"CA-BC\"]\nagreements = [\"sv-ca\"]\n[log]",
+            "posts[1].post",
+            "earlier entry",
+        ),
         ("\"info\"", "\"loud\"", "log.level", "error, warn"),
         ("\"node.log\"", "\"absent/node.log\"", "log.file", "no such folder"),
     ];
