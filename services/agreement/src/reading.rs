@@ -2,7 +2,7 @@
 
 use prost_reflect::DynamicMessage;
 
-use crate::lifecycle::{ActDef, StageId};
+use crate::lifecycle::ActDef;
 use crate::pack::Pack;
 use crate::plan::Doc;
 
@@ -32,14 +32,5 @@ impl Pack {
     pub fn allows_recruiter(&self, kind: i64) -> bool {
         let kind = i32::try_from(kind).ok().and_then(|kind| kind.try_into().ok());
         kind.is_some_and(|kind| self.config().allows(kind))
-    }
-
-    /// Whether a message holds nothing but what `stage` discloses. One that does not decode holds nothing known.
-    #[must_use]
-    pub fn discloses(&self, full_name: &str, bytes: &[u8], stage: StageId) -> bool {
-        let Some(plan) = self.message(full_name) else { return false };
-        let Ok(message) = DynamicMessage::decode(plan.descriptor.clone(), bytes) else { return false };
-        let mut early = plan.fields.iter().filter(|p| p.stage > stage && message.has_field(&p.field));
-        early.next().is_none() && message.unknown_fields().next().is_none()
     }
 }

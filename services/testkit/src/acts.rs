@@ -3,7 +3,7 @@
 use convenio_agreement::act::{Local, Refusal};
 use convenio_agreement::plan::Sources;
 use convenio_agreement::view::{OrderView, PlacementView};
-use convenio_exchange::{ActRequest, Issued, IssueError, issue_act, issue_notice};
+use convenio_exchange::{ActRequest, IssueError, Issued, issue_act, issue_notice};
 use convenio_model::{RecordId, Ref, SeededEntropy, uuid_v4};
 use convenio_store::{StoreError, ViewKind};
 use convenio_wire::registry::v1 as registry;

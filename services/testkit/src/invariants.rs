@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use convenio_agreement::view::{AgencyView, OrderView, PlacementView};
 use convenio_exchange::Exchange;
-use convenio_log::{Frontier, Hash, Policy, SignatureType, SignedCheckpoint, TlogProof, VerifierKey, cosignature, leaf_hash};
+use convenio_log::{
+    Frontier, Hash, Policy, SignatureType, SignedCheckpoint, TlogProof, VerifierKey, cosignature, leaf_hash,
+};
 use convenio_model::Ref;
 use convenio_seal::manifest::ManifestKeys;
 use convenio_store::ViewKind;
@@ -202,9 +204,10 @@ impl Shared {
     fn of(exchange: &Exchange, view: &PlacementView) -> Self {
         assert!(view.pending.is_empty(), "{} waits for an outcome for ever", exchange.own_node);
         assert!(view.facts.iter().all(|f| !f.undecided), "{} waits for an outcome for ever", exchange.own_node);
-        let facts = view.facts.iter().map(|f| {
-            (f.name.clone(), f.by_origin, f.record_id.clone(), f.event_time_ms, f.known_state.clone())
-        });
+        let facts = view
+            .facts
+            .iter()
+            .map(|f| (f.name.clone(), f.by_origin, f.record_id.clone(), f.event_time_ms, f.known_state.clone()));
         let discrepancies = exchange.engine().discrepancies(view).into_iter().map(|d| format!("{d:?}"));
         Self {
             state: view.state.clone(),

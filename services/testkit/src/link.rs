@@ -40,9 +40,16 @@ struct Shared {
     ends: Mutex<Vec<SessionEnd>>,
 }
 
+/// Whether the line is up, and how often it was cut.
+#[derive(Clone, Copy)]
+struct State {
+    up: bool,
+    cuts: u64,
+}
+
 /// A line between the two sides of a pair. It is down until [`Link::heal`].
 pub struct Link {
-    up: watch::Sender<bool>,
+    up: watch::Sender<State>,
     shared: Arc<Shared>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -51,19 +58,19 @@ impl Link {
     /// A line from `dialler` to `acceptor`.
     #[must_use]
     pub fn new(dialler: &Arc<Core>, acceptor: &Arc<Core>) -> Self {
-        let (up, shared) = (watch::Sender::new(false), Arc::<Shared>::default());
+        let (up, shared) = (watch::Sender::new(State { up: false, cuts: 0 }), Arc::<Shared>::default());
         let task = tokio::spawn(keep_up(dialler.clone(), acceptor.clone(), up.subscribe(), shared.clone()));
         Self { up, shared, task }
     }
 
     /// Cuts the line; what is under way is lost.
     pub fn cut(&self) {
-        self.up.send_replace(false);
+        self.up.send_modify(|state| *state = State { up: false, cuts: state.cuts + 1 });
     }
 
     /// Restores the line.
     pub fn heal(&self) {
-        self.up.send_replace(true);
+        self.up.send_modify(|state| state.up = true);
     }
 
     /// Shows every message to `hook`, which says what becomes of it.
@@ -89,11 +96,9 @@ impl Drop for Link {
     }
 }
 
-async fn keep_up(dialler: Arc<Core>, acceptor: Arc<Core>, mut up: watch::Receiver<bool>, shared: Arc<Shared>) {
+async fn keep_up(dialler: Arc<Core>, acceptor: Arc<Core>, mut line: watch::Receiver<State>, shared: Arc<Shared>) {
     loop {
-        if up.wait_for(|up| *up).await.is_err() {
-            return;
-        }
+        let Ok(cuts) = line.wait_for(|line| line.up).await.map(|line| line.cuts) else { return };
         let (from_dialler, dialled) = mpsc::channel(OUTBOUND);
         let (from_acceptor, accepted) = mpsc::channel(OUTBOUND);
         let (to_acceptor, acceptor_in) = mpsc::channel(1);
@@ -104,7 +109,7 @@ async fn keep_up(dialler: Arc<Core>, acceptor: Arc<Core>, mut up: watch::Receive
         tokio::select! {
             () = relay(&shared, Direction::ToDestination, dialled, to_acceptor) => {}
             () = relay(&shared, Direction::ToOrigin, accepted, to_dialler) => {}
-            _ = up.wait_for(|up| !*up) => {}
+            _ = line.wait_for(|line| line.cuts != cuts) => {}
         }
         tokio::time::sleep(REDIAL).await;
     }

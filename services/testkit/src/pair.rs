@@ -1,10 +1,11 @@
 //! Two states, the line between them and one clock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use convenio_agreement::Pack;
+use convenio_exchange::Head;
 use convenio_model::ManualClock;
-use std::sync::Arc;
 
 use crate::invariants;
 use crate::link::Link;
@@ -64,20 +65,32 @@ impl Pair {
         }
     }
 
+    /// Waits until both logs are mirrored and cosigned, judged or not.
+    ///
+    /// # Panics
+    /// If that does not happen in a minute.
+    pub async fn delivered(&self) {
+        let delivered = async {
+            while !self.all(|sent, held| sent.size == held.size && sent.settled == sent.size) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, delivered).await.unwrap();
+    }
+
     /// Whether nothing is under way: every log is mirrored, cosigned, judged.
     fn settled(&self) -> bool {
+        self.all(|sent, held| sent.size == held.size && held.settled == held.size && sent.settled == sent.size)
+    }
+
+    /// Whether `holds` of every own log and its mirror.
+    fn all(&self, holds: impl Fn(&Head, &Head) -> bool) -> bool {
         let (origin, destination) = (self.origin.core.heads(), self.destination.core.heads());
         let (origin, destination) = (origin.borrow().clone(), destination.borrow().clone());
         self.origin.core.exchanges().iter().all(|ours| {
             let theirs = self.destination.exchange(ours.pack.id());
-            let (sent, held) = (&origin[&ours.own_log], &destination[&theirs.peer_log]);
-            let (got, issued) = (&origin[&ours.peer_log], &destination[&theirs.own_log]);
-            sent.size == held.size
-                && held.settled == held.size
-                && sent.settled == sent.size
-                && issued.size == got.size
-                && got.settled == got.size
-                && issued.settled == issued.size
+            holds(&origin[&ours.own_log], &destination[&theirs.peer_log])
+                && holds(&destination[&theirs.own_log], &origin[&ours.peer_log])
         })
     }
 

@@ -126,7 +126,11 @@ fn order_data(pack: &Pack, labour_test: &str) -> prost_types::Any {
 pub fn event(time_ms: u64) -> registry::Event {
     registry::Event {
         time_ms: i64::try_from(time_ms).unwrap(),
-        place: Some(value::Place { country_code: "CA".into(), subdivision_code: "CA-ON".into(), locality: String::new() }),
+        place: Some(value::Place {
+            country_code: "CA".into(),
+            subdivision_code: "CA-ON".into(),
+            locality: String::new(),
+        }),
         reason_code: "COMPLETED".into(),
         document_number: "WP-2024-98765".into(),
         document_expiry: date(2024, 12, 31),

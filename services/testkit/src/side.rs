@@ -65,6 +65,16 @@ impl Side {
         Books { core: self.core.clone(), vault: self.vault.clone() }
     }
 
+    /// Holds or resumes the delivery of own entries.
+    pub fn delivers(&self, on: bool) {
+        self.core.controls.deliver.send_replace(on);
+    }
+
+    /// Holds or resumes judging.
+    pub fn judges(&self, on: bool) {
+        self.core.controls.judge.send_replace(on);
+    }
+
     /// Database file.
     #[must_use]
     pub fn database(&self) -> PathBuf {

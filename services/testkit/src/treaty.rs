@@ -46,7 +46,9 @@ fn copy_of(pack: &Pack, id: &str) -> Pack {
     let (old, new) = (dir.path().join("agreements/sv-ca"), dir.path().join("agreements").join(id));
     let snake = id.replace('-', "_");
     fs::create_dir(&new).unwrap();
-    for (from, to) in [("agreement.toml".to_owned(), "agreement.toml".to_owned()), ("sv_ca.proto".into(), format!("{snake}.proto"))] {
+    for (from, to) in
+        [("agreement.toml".to_owned(), "agreement.toml".to_owned()), ("sv_ca.proto".into(), format!("{snake}.proto"))]
+    {
         let text = fs::read_to_string(old.join(from)).unwrap();
         fs::write(new.join(to), text.replace("sv-ca", id).replace("sv_ca", &snake)).unwrap();
     }

@@ -60,6 +60,16 @@ impl Pack {
     /// # Errors
     /// [`AcceptError`], the first in the order of its variants.
     pub fn accept(&self, full_name: &str, bytes: &[u8], stage: StageId) -> Result<DynamicMessage, AcceptError> {
+        let message = self.disclosed(full_name, bytes, stage)?;
+        let violations = check(self.validator(), &message);
+        if violations.is_empty() { Ok(message) } else { Err(AcceptError::Schema(violations)) }
+    }
+
+    /// As [`Pack::accept`] without the agreement's rules: what may be stored before it is judged.
+    ///
+    /// # Errors
+    /// [`AcceptError`], never [`AcceptError::Schema`].
+    pub fn disclosed(&self, full_name: &str, bytes: &[u8], stage: StageId) -> Result<DynamicMessage, AcceptError> {
         let plan = self.message(full_name).ok_or(AcceptError::UnknownMessage)?;
         if bytes.len() > MAX_PARTS {
             return Err(AcceptError::Malformed);
@@ -75,10 +85,6 @@ impl Pack {
         let early = plan.fields.iter().filter(|field| field.stage > stage);
         let early: Vec<String> =
             early.filter(|field| message.has_field(&field.field)).map(|field| field.field.name().to_owned()).collect();
-        if !early.is_empty() {
-            return Err(AcceptError::Undisclosed(early));
-        }
-        let violations = check(self.validator(), &message);
-        if violations.is_empty() { Ok(message) } else { Err(AcceptError::Schema(violations)) }
+        if early.is_empty() { Ok(message) } else { Err(AcceptError::Undisclosed(early)) }
     }
 }

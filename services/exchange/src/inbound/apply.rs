@@ -78,7 +78,7 @@ async fn decisions(
     }
     let records = work.entry_heads(exchange.own_log, outcome.begin, outcome.end).await?;
     let records: Vec<_> = records.into_iter().filter(|e| e.is_record).collect();
-    let of_placements = records.iter().filter_map(|e| placement(e)).collect::<Vec<_>>();
+    let of_placements = records.iter().filter_map(placement).collect::<Vec<_>>();
     load_more(work, exchange, world, &of_placements, &[], &[]).await?;
     let details = details(parts);
     let reasons: HashMap<u64, &str> = outcome.rejects.iter().map(|r| (r.index, r.reason.as_str())).collect();

@@ -101,10 +101,10 @@ fn with_parts(
     if !parts.iter().all(fits) {
         return Ok(Err("SCHEMA"));
     }
-    if matches!(open.statement.body, Some(Body::Record(_))) {
-        if let Err(reason) = record_form(exchange, &open.statement, &parts) {
-            return Ok(Err(reason));
-        }
+    if matches!(open.statement.body, Some(Body::Record(_)))
+        && let Err(reason) = record_form(exchange, &open.statement, &parts)
+    {
+        return Ok(Err(reason));
     }
     Ok(Ok(Form { statement: open.statement, parts }))
 }
@@ -147,6 +147,7 @@ fn dropped(marker: &[u8]) -> &'static str {
         b"UNDISCLOSED" => "UNDISCLOSED",
         b"QUOTA" => "QUOTA",
         b"SCHEMA" => "SCHEMA",
+        b"NON_CANONICAL" => "NON_CANONICAL",
         _ => "PART_MISSING",
     }
 }

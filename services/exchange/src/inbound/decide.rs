@@ -12,7 +12,7 @@ use crate::core::{Core, Exchange};
 use crate::outbound::seal::{PartDraft, fresh_record_id, seal_parts, stage_statement};
 
 /// Name of the message in an OUTCOME's part.
-const DETAIL: &str = "convenio.exchange.v1.OutcomeDetail";
+pub(super) const DETAIL: &str = "convenio.exchange.v1.OutcomeDetail";
 /// Retention class of that part.
 const CLASS: &str = "record";
 

@@ -148,8 +148,10 @@ impl Mirror {
                         return Err(SessionEnd::Fenced);
                     }
                     let records = arrived.iter().filter(|a| a.row.is_record).count() as u64;
-                    let arrived =
-                        screen::disclosure(work, &exchange, arrived, |a| (&mut a.parts, a.row.subject)).await?;
+                    let arrived = screen::disclosure(work, &exchange, arrived, |a| {
+                        (&mut a.parts, a.row.subject, a.row.is_record)
+                    })
+                    .await?;
                     for Arrived { row, parts } in arrived {
                         for (number, part) in parts.into_iter().enumerate() {
                             let row = part_row(work, &core, &row, number, part).await?;

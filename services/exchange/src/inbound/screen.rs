@@ -2,15 +2,17 @@
 //! disclosed whatever is decided meanwhile. What is dropped leaves its reason.
 
 use convenio_agreement::act::Kind;
-use convenio_agreement::lifecycle::{ActDef, StageId};
+use convenio_agreement::lifecycle::{ActDef, StageId, StateId};
 use convenio_agreement::view::World;
 use convenio_model::Ref;
 use convenio_seal::commitment::commit;
 use convenio_store::{StoreError, Subject, ViewKind, Work};
-use convenio_wire::exchange::v1::{EntryParts, Part, SaltedPart, Statement, statement::Body};
+use convenio_wire::exchange::v1::{EntryParts, OutcomeDetail, Part, SaltedPart, Statement, statement::Body};
 use convenio_wire::{MAX_PARTS, MAX_PARTS_COUNT};
 use prost::Message;
 
+use super::check::kind_of;
+use super::decide::DETAIL;
 use crate::core::Exchange;
 use crate::world::load_world;
 
@@ -54,6 +56,7 @@ pub(crate) fn commitments(statement: &Statement, parts: Option<EntryParts>) -> V
                 return Screened::Drop("COMMITMENT_MISMATCH");
             }
             match Part::decode(salted.part.as_slice()) {
+                Ok(part) if part.encode_to_vec() != salted.part => Screened::Drop("NON_CANONICAL"),
                 Ok(part) => Screened::Keep { salted, class: part.retention_class.clone(), part: Box::new(part) },
                 Err(_) => Screened::Drop("SCHEMA"),
             }
@@ -79,53 +82,105 @@ pub(crate) fn subject_of(name: &str) -> Option<Subject> {
     Some(Subject { kind, id: id.parse().ok()? })
 }
 
-/// Drops what no decision under way could disclose.
+/// Drops what no decision under way could disclose. `of` gives an entry's parts, its subject and whether it is a RECORD.
 pub(super) async fn disclosure<T>(
     work: &mut Work,
     exchange: &Exchange,
     mut arrived: Vec<T>,
-    parts_of: impl Fn(&mut T) -> (&mut Vec<Screened>, Option<Subject>),
+    of: impl Fn(&mut T) -> (&mut Vec<Screened>, Option<Subject>, bool),
 ) -> Result<Vec<T>, StoreError> {
     let mut placements = Vec::new();
     for entry in &mut arrived {
-        if let (_, Some(Subject { kind: ViewKind::Placement, id })) = parts_of(entry) {
+        if let (_, Some(Subject { kind: ViewKind::Placement, id }), _) = of(entry) {
             placements.push(id);
         }
     }
     let world = load_world(work, exchange, &placements, &[], &[]).await?;
     for entry in &mut arrived {
-        let (parts, subject) = parts_of(entry);
-        let Some(Screened::Keep { part: lead, .. }) = parts.first() else { continue };
-        let Some(subject) = subject else { continue };
-        let stage = latest_stage(exchange, &world, subject.id, &lead.message_name);
+        let (parts, subject, is_record) = of(entry);
+        // Without a leading part that says what the record is about nothing has been disclosed.
+        let (stage, act) = match (parts.first(), subject) {
+            (Some(Screened::Keep { part: lead, .. }), Some(subject)) => {
+                let act = exchange.pack.lifecycle().act_of_lead(&lead.message_name);
+                (latest_stage(exchange, &world, subject.id, lead), act)
+            }
+            _ => (StageId::FIRST, None),
+        };
         for part in parts {
-            let early = match part {
-                Screened::Keep { part, .. } => {
-                    exchange.pack.message(&part.message_name).is_some()
-                        && !exchange.pack.discloses(&part.message_name, &part.message, stage)
-                }
-                Screened::Drop(_) => false,
+            let Screened::Keep { part: said, .. } = part else { continue };
+            let of_act = act.is_none_or(|act| act.messages().iter().any(|m| **m == *said.message_name));
+            let fits = match is_record {
+                true if !of_act => Err("SCHEMA"),
+                true => record_part(exchange, said, stage),
+                false => detail_part(said),
             };
-            if early {
-                *part = Screened::Drop("UNDISCLOSED");
+            if let Err(reason) = fits {
+                *part = Screened::Drop(reason);
             }
         }
     }
     Ok(arrived)
 }
 
-/// The latest stage at which an act could be judged, own undecided transitions counted as accepted.
-fn latest_stage(exchange: &Exchange, world: &World, placement: Ref, lead: &str) -> StageId {
+/// A part of a RECORD: nothing but what the agreement lets cross by `stage`, and a header in which nothing else hides.
+fn record_part(exchange: &Exchange, part: &Part, stage: StageId) -> Result<(), &'static str> {
+    let header = subject_of(&part.subject_ref).is_some()
+        && matches!(part.supersedes.len(), 0 | 16)
+        && part.retention_class == exchange.pack.class_of(&part.message_name)
+        && (part.known_state.is_empty() || exchange.pack.lifecycle().state(&part.known_state).is_some());
+    if !header {
+        return Err("SCHEMA");
+    }
+    let disclosed = exchange.pack.disclosed(&part.message_name, &part.message, stage);
+    disclosed.map(drop).map_err(|error| error.code())
+}
+
+/// The part of an OUTCOME.
+fn detail_part(part: &Part) -> Result<(), &'static str> {
+    let detail = OutcomeDetail::decode(part.message.as_slice()).map_err(|_| "SCHEMA")?;
+    let canonical = detail.encode_to_vec() == part.message;
+    if part.message_name == DETAIL && canonical { Ok(()) } else { Err("SCHEMA") }
+}
+
+/// The latest stage at which an act could be judged: own undecided transitions counted as accepted, and the issuer's own
+/// ones that may stand in the log before it.
+fn latest_stage(exchange: &Exchange, world: &World, placement: Ref, lead: &Part) -> StageId {
     let engine = exchange.engine();
     let lifecycle = exchange.pack.lifecycle();
-    let (act, kind) = match lifecycle.act_of_lead(lead) {
-        Some(ActDef::Transition(transition)) => (transition.name.as_str(), Kind::Transition),
-        Some(ActDef::Fact(fact)) => (fact.name.as_str(), Kind::Fact),
-        Some(ActDef::Notice(notice)) => (notice.name.as_str(), Kind::Notice),
-        None => return StageId::FIRST,
+    let issuer = exchange.me.other();
+    let view = world.placement(placement);
+    let pending = view.map(|view| view.pending.as_slice()).unwrap_or_default();
+    let pending: Vec<_> = pending.iter().filter_map(|p| lifecycle.state(&p.to)).collect();
+    let stages = pending.iter().map(|state| lifecycle.state_at(*state).stage);
+    let reached = stages.chain(view.map(|view| engine.stage(view))).max().unwrap_or(StageId::FIRST);
+    let own = match (lifecycle.act_of_lead(&lead.message_name), kind_of(lead)) {
+        (Some(ActDef::Transition(act)), Some(Kind::Transition)) => {
+            let now = view.and_then(|view| lifecycle.state(&view.state)).unwrap_or(lifecycle.first_crossing);
+            let open = reachable(exchange, pending.into_iter().chain([now]).collect());
+            let possible = |state: &StateId| open.contains(state) && lifecycle.governor(*state) == issuer;
+            (act.by == issuer && act.from.iter().any(possible)).then(|| lifecycle.state_at(act.to).stage)
+        }
+        (Some(ActDef::Fact(fact)), Some(Kind::Fact)) if fact.by == issuer => fact.stage,
+        _ => None,
     };
-    let judged = engine.stage_of(world, placement, act, kind);
-    let pending = world.placement(placement).map(|view| view.pending.as_slice()).unwrap_or_default();
-    let pending = pending.iter().filter_map(|p| lifecycle.state(&p.to)).map(|s| lifecycle.state_at(s).stage);
-    pending.chain([judged]).max().unwrap_or(StageId::FIRST)
+    own.map_or(reached, |own| own.max(reached))
+}
+
+/// These states and those to which the issuer alone may have moved on from them.
+fn reachable(exchange: &Exchange, mut states: Vec<StateId>) -> Vec<StateId> {
+    let lifecycle = exchange.pack.lifecycle();
+    let issuer = exchange.me.other();
+    let mut at = 0;
+    while let Some(state) = states.get(at).copied() {
+        at += 1;
+        if lifecycle.governor(state) != issuer {
+            continue;
+        }
+        for next in lifecycle.transitions.iter().filter(|t| t.by == issuer && t.from.contains(&state)) {
+            if !states.contains(&next.to) {
+                states.push(next.to);
+            }
+        }
+    }
+    states
 }
