@@ -75,6 +75,23 @@ pub struct Pending {
     /// Contract that it countersigns; empty if none.
     #[prost(string, tag = "6")]
     pub contract: String,
+    /// Job order, recruiter and agency before it, to which a rejection returns.
+    #[prost(message, optional, tag = "7")]
+    pub prior: Option<Parties>,
+}
+
+/// Job order, recruiter and agency of a placement.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Parties {
+    /// Job order, 16 bytes; empty if unknown.
+    #[prost(bytes = "vec", tag = "1")]
+    pub order: Vec<u8>,
+    /// Number of `RecruiterKind`.
+    #[prost(int32, tag = "2")]
+    pub recruiter: i32,
+    /// Agency, 16 bytes; empty if none.
+    #[prost(bytes = "vec", tag = "3")]
+    pub agency: Vec<u8>,
 }
 
 /// A fact.
@@ -218,6 +235,12 @@ impl PlacementView {
     #[must_use]
     pub fn has(&self, fact: &str) -> bool {
         self.facts.iter().any(|f| f.name == fact)
+    }
+
+    /// Job order, recruiter and agency.
+    #[must_use]
+    pub fn parties(&self) -> Parties {
+        Parties { order: self.order.clone(), recruiter: self.recruiter, agency: self.agency.clone() }
     }
 
     /// Job order, if known.

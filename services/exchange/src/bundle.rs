@@ -17,6 +17,9 @@ use crate::signer::{Named, log_key, mirror_key};
 use folder::Folder;
 use logs::ExportedLog;
 
+/// Ratifications: party and DSSE envelope.
+pub type Envelopes = Vec<(String, Vec<u8>)>;
+
 /// What is exported, and with which keys.
 pub struct Export<'e> {
     /// Database, for reading.
@@ -30,7 +33,7 @@ pub struct Export<'e> {
     /// Its party.
     pub party: &'e str,
     /// Packs in force with their ratifications: party and DSSE envelope.
-    pub packs: Vec<(Pack, Vec<(String, Vec<u8>)>)>,
+    pub packs: Vec<(Pack, Envelopes)>,
     /// Lines of `evidence/refusals`.
     pub refusals: Vec<String>,
 }

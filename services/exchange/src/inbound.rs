@@ -6,3 +6,4 @@ pub mod decide;
 pub mod judge;
 pub mod mirror;
 mod screen;
+mod told;

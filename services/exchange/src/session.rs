@@ -152,15 +152,18 @@ where
 {
     let exchanges: Vec<_> = core.exchanges().iter().filter(|ex| ex.partner_node == partner).cloned().collect();
     let mut session = Session { core: core.clone(), exchanges, inbound: inbound.map(Result::ok), outbound };
-    let greeted = session.greet(&partner, dialled).await;
-    let theirs = match greeted {
-        Ok(theirs) => theirs,
-        Err(end) => return end,
-    };
-    let deliver_here = dialled || theirs.deliver_here || !core.sessions.dialling(&partner);
+    // The older session is fenced before this one says how far its mirrors reach.
     let (number, fence) = core.sessions.enter(&partner, dialled);
+    let talk = async {
+        let theirs = match session.greet(&partner, dialled).await {
+            Ok(theirs) => theirs,
+            Err(end) => return end,
+        };
+        let deliver_here = dialled || theirs.deliver_here || !core.sessions.dialling(&partner);
+        session.exchange(&theirs, deliver_here).await
+    };
     let end = tokio::select! {
-        end = session.exchange(&theirs, deliver_here) => end,
+        end = talk => end,
         () = fence.cancelled() => SessionEnd::Fenced,
         () = core.sessions.closing.cancelled() => SessionEnd::Closing,
     };

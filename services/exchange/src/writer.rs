@@ -1,9 +1,11 @@
 //! The one writer: jobs that arrive while a commit runs are the next group, with no linger.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use convenio_store::{LogId, LogRow, Store, StoreError, Work};
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -78,7 +80,7 @@ impl Writer {
                 (keep, done)
             })
         });
-        let stopped = || E::from(StoreError::Failed("the writer has stopped".to_owned()));
+        let stopped = || E::from(StoreError::Failed("the job was dropped".to_owned()));
         self.jobs.send(run).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
     }
@@ -114,13 +116,21 @@ impl Task {
         let mut work = Work::new(tx, self.logs.clone(), self.change);
         for job in jobs {
             work.begin_job();
-            let (keep, answer) = job(&mut work).await;
-            if keep {
-                work.keep_job()
-            } else {
-                work.drop_job()
+            // A job that panics fails alone: its caller's channel closes, the group goes on without it.
+            match AssertUnwindSafe(job(&mut work)).catch_unwind().await {
+                Ok((true, answer)) => {
+                    work.keep_job();
+                    answers.push(answer);
+                }
+                Ok((false, answer)) => {
+                    work.drop_job();
+                    answers.push(answer);
+                }
+                Err(_) => {
+                    tracing::error!("a job panicked and was dropped");
+                    work.drop_job();
+                }
             }
-            answers.push(answer);
         }
         let sequenced = self.sequencer.sequence(&mut work).await?;
         self.flush_keys().await?;

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use convenio_exchange::{Core, CoreParts, OpenError};
 use convenio_model::{Clock, Entropy};
 use convenio_registry::{Registry, RegistryError};
-use convenio_rpc::{Principals, PrincipalsError};
+use convenio_rpc::{Principals, PrincipalsError, Rpc};
 use convenio_seal::vault::{Vault, VaultError};
 use convenio_store::StoreError;
 use convenio_store_sqlite::SqliteStore;
@@ -32,6 +32,7 @@ const RELEASE: Duration = Duration::from_secs(5);
 pub struct Node {
     addr: SocketAddr,
     registry: Arc<Registry>,
+    rpc: Rpc,
     store: Arc<SqliteStore>,
     vault: Weak<Vault>,
     stop: CancellationToken,
@@ -107,11 +108,11 @@ impl Node {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         core.start(&stop);
         peers.iter().for_each(|peer| core.will_dial(&peer.node));
-        tasks.spawn(tls::serve(listener, server, rpc.service, ServeLimits::default(), stop.clone()));
+        tasks.spawn(tls::serve(listener, server, rpc.service.clone(), ServeLimits::default(), stop.clone()));
         for peer in peers {
             tasks.spawn(keep_connected(core.clone(), peer, stop.clone()));
         }
-        let node = Self { addr, registry, store: store_of_node, vault: vault_of_node, stop, tasks };
+        let node = Self { addr, registry, rpc, store: store_of_node, vault: vault_of_node, stop, tasks };
         if let Some(path) = address_file
             && let Err(source) = write_address(&path, addr)
         {
@@ -143,11 +144,12 @@ impl Node {
     /// Stops in order: accepts nothing more, gives calls in progress five seconds, closes the database. Once this
     /// returns another node can open the same files, unless the caller itself still holds the core.
     pub async fn stop(self) {
+        self.rpc.report(false).await;
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
         self.store.close().await;
-        drop(self.registry);
+        drop((self.registry, self.rpc));
         let store = Arc::downgrade(&self.store);
         drop(self.store);
         let held = async {
@@ -182,7 +184,11 @@ fn principals(config: &Config) -> Result<Principals, PrincipalsError> {
         table = table.partner(partner.trust_domain.as_str(), partner.node.as_str())?;
     }
     for post in &config.posts {
-        table = table.post(post.post.as_str(), post.districts.clone(), post.agreements.clone())?;
+        table = table.post(
+            format!("{}/{}", post.organisation, post.post),
+            post.districts.clone(),
+            post.agreements.clone(),
+        )?;
     }
     Ok(table)
 }

@@ -31,7 +31,7 @@ pub enum PrincipalsError {
     #[error("partner {0}: its trust domain or node is this state's own or stands twice")]
     Partner(String),
     /// The post has a line already, or its name is not that of a post.
-    #[error("post {0}: not a name of lower-case letters, digits, '.' and '-', or it stands twice")]
+    #[error("post {0}: not <organisation>/<post> in lower-case letters, digits, '.' and '-', or it stands twice")]
     Post(String),
     /// Not a list of ISO 3166-2 codes.
     #[error("post {0}: districts must be 1 to 256 codes of ISO 3166-2, for example CA-ON")]
@@ -97,7 +97,7 @@ impl Principals {
         Ok(self)
     }
 
-    /// Adds a consular post of this state, as it stands last in the post's certificates, with the ISO 3166-2
+    /// Adds a consular post of this state, `<organisation>/<post>` as in its certificates, with the ISO 3166-2
     /// subdivisions of its district and the agreements it works under; neither may be empty.
     ///
     /// # Errors
@@ -110,7 +110,9 @@ impl Principals {
     ) -> Result<Self, PrincipalsError> {
         let name = name.into();
         let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-';
-        if name.is_empty() || !name.bytes().all(lower) || self.posts.contains_key(&name) {
+        let segment = |text: &str| !text.is_empty() && text.bytes().all(lower);
+        let two = name.split_once('/').is_some_and(|(organisation, post)| segment(organisation) && segment(post));
+        if !two || self.posts.contains_key(&name) {
             return Err(PrincipalsError::Post(name));
         }
         if !fits(&districts, is_subdivision) {
@@ -148,7 +150,8 @@ impl Principals {
         if identity.role != CONSULATE {
             return Ok(Standing::Own { districts: Vec::new(), agreements: limit.cloned() });
         }
-        let post = identity.post.as_ref().and_then(|post| self.posts.get(post)).ok_or(NoStanding::Post)?;
+        let name = identity.post.as_ref().map(|post| format!("{}/{post}", identity.organisation));
+        let post = name.and_then(|name| self.posts.get(&name)).ok_or(NoStanding::Post)?;
         let allowed = |agreement: &&String| limit.is_none_or(|limit| limit.contains(*agreement));
         let agreements: Vec<_> = post.agreements.iter().filter(allowed).cloned().collect();
         if agreements.is_empty() {
@@ -195,7 +198,11 @@ mod tests {
         Principals::new("sv.example")
             .partner("ca.example", "node.ca.example")
             .unwrap()
-            .post("toronto", list(&["CA-ON", "CA-MB"]), list(&["sv-ca", "sv-ca-care"]))
+            .post("mre/toronto", list(&["CA-ON", "CA-MB"]), list(&["sv-ca", "sv-ca-care"]))
+            .unwrap()
+            .post("mint/toronto", list(&["CA-ON", "CA-MB"]), list(&["sv-ca", "sv-ca-care"]))
+            .unwrap()
+            .post("x/toronto", list(&["CA-ON"]), list(&["sv-ca"]))
             .unwrap()
             .limit(identity("sv.example/consulate/mre/toronto"), list(&["sv-ca"]))
             .unwrap()
@@ -219,6 +226,7 @@ mod tests {
         let table = principals().limit(identity("sv.example/consulate/x/toronto"), list(&["sv-us"])).unwrap();
         let cases = [
             ("sv.example/consulate/mre/montreal", NoStanding::Post),
+            ("sv.example/consulate/other/toronto", NoStanding::Post),
             ("sv.example/consulate/mre", NoStanding::Post),
             ("sv.example/consulate/x/toronto", NoStanding::Agreements),
             ("us.example/node/us", NoStanding::TrustDomain),
@@ -246,13 +254,13 @@ mod tests {
             principals().partner("sv.example", "node.sv.example"),
             principals().partner("ca.example", "other.ca.example"),
             principals().partner("other.example", "node.ca.example"),
-            principals().post("toronto", list(&["CA-ON"]), one()),
-            principals().post("Toronto", list(&["CA-ON"]), one()),
-            principals().post("vancouver", list(&["BC"]), one()),
-            principals().post("vancouver", list(&["CA-"]), one()),
-            principals().post("vancouver", Vec::new(), one()),
-            principals().post("vancouver", list(&["CA-BC"]), Vec::new()),
-            principals().post("vancouver", list(&["CA-BC"]), list(&["SV_CA"])),
+            principals().post("mre/toronto", list(&["CA-ON"]), one()),
+            principals().post("mre/Toronto", list(&["CA-ON"]), one()),
+            principals().post("mre/vancouver", list(&["BC"]), one()),
+            principals().post("mre/vancouver", list(&["CA-"]), one()),
+            principals().post("mre/vancouver", Vec::new(), one()),
+            principals().post("mre/vancouver", list(&["CA-BC"]), Vec::new()),
+            principals().post("mre/vancouver", list(&["CA-BC"]), list(&["SV_CA"])),
             principals().limit(identity("ca.example/operator/esdc"), one()),
             principals().limit(identity("sv.example/operator/mtps"), one()),
             principals().limit(identity("sv.example/auditor/cort"), Vec::new()),

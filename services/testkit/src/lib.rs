@@ -5,20 +5,27 @@
 #![allow(clippy::unwrap_used)] // a test kit fails by panicking
 
 pub mod acts;
+pub mod calls;
 pub mod dishonest;
 pub mod fold;
 pub mod invariants;
 pub mod ledger;
 pub mod link;
+pub mod nodes;
 pub mod pair;
+pub mod process;
 pub mod records;
 pub mod side;
+pub mod site;
 pub mod treaty;
 
 pub use acts::Case;
+pub use calls::Caller;
 pub use dishonest::Dishonest;
 pub use ledger::Books;
 pub use link::{Direction, Link, Relay};
+pub use nodes::Nodes;
 pub use pair::Pair;
 pub use side::Side;
+pub use site::Site;
 pub use treaty::Treaty;

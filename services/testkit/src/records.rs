@@ -10,6 +10,8 @@ use prost_reflect::{DynamicMessage, Value};
 
 /// In fields that never cross.
 pub const NEVER: &str = "CANARYNEVERCROSSES";
+/// An employer's tax identifier; never crosses.
+pub const TAX_ID: &str = "CANARYTAXIDENTIFIER";
 /// A document's number; crosses from CONTRACTED on.
 pub const DOCUMENT: &str = "CANARYDOCUMENT7";
 /// A family name; crosses from OFFERED on.
@@ -76,7 +78,7 @@ pub fn worker(id: Ref) -> registry::Worker {
 /// An employer.
 #[must_use]
 pub fn employer() -> registry::Employer {
-    registry::Employer { legal_name: "Finca Ficticia Ltd".into(), tax_id: NEVER.into(), ..Default::default() }
+    registry::Employer { legal_name: "Finca Ficticia Ltd".into(), tax_id: TAX_ID.into(), ..Default::default() }
 }
 
 /// A job order.

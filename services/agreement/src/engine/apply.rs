@@ -22,7 +22,9 @@ impl Engine<'_> {
     ) {
         let first = self.pack.lifecycle().state_name(self.pack.lifecycle().first_crossing);
         let view = world.placement_mut(prepared.placement, first);
+        let prior = view.parties();
         self.absorb_content(view, content);
+        let prior = (prior != view.parties()).then_some(prior);
         match prepared.kind {
             Kind::Local => view.state.clone_from(&prepared.to),
             Kind::Notice => {}
@@ -44,6 +46,7 @@ impl Engine<'_> {
                 to: prepared.to.clone(),
                 number: prepared.number,
                 contract: contract_of(content),
+                prior,
             }),
         }
         self.count_seat(world, prepared.placement);
@@ -121,6 +124,9 @@ impl Engine<'_> {
                         index += 1;
                         index <= at || p.number <= act.number
                     });
+                }
+                if let Some(prior) = act.prior {
+                    (view.order, view.recruiter, view.agency) = (prior.order, prior.recruiter, prior.agency);
                 }
                 why.act = act.act;
                 view.rejected = Some(why);

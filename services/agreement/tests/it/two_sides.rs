@@ -210,7 +210,7 @@ impl Two {
     }
 
     /// What both sides must see alike.
-    fn shared(&self, which: usize) -> BTreeMap<Ref, (String, u64, BTreeSet<String>, Vec<String>, bool)> {
+    fn shared(&self, which: usize) -> BTreeMap<Ref, Seen> {
         let side = &self.sides[which];
         let engine = Engine::new(&self.pack, side.role);
         let seen = side.world.placements().filter(|(_, v)| v.number > 0 || !v.facts.is_empty()).map(|(id, view)| {
@@ -225,6 +225,9 @@ impl Two {
         seen.collect()
     }
 }
+
+/// State, number, facts, discrepancies, no seat.
+type Seen = (String, u64, BTreeSet<String>, Vec<String>, bool);
 
 #[test]
 fn both_sides_agree_whatever_the_interleaving() {

@@ -11,9 +11,10 @@ use convenio_wire::exchange::v1::{Outcome, OutcomeDetail, Part, statement::Body}
 use convenio_wire::registry::v1::{PlacementEvent, Rejection};
 use prost::Message;
 
-use super::check::{Checked, Form, kind_of};
+use super::check::{Checked, Form};
 use super::decide::Refused;
 use super::screen::subject_of;
+use super::told;
 use crate::core::{Core, Exchange, Learned};
 use crate::world::load_more;
 
@@ -72,7 +73,11 @@ async fn decisions(
     parts: &[Part],
 ) -> Result<(), StoreError> {
     let own = work.log(exchange.own_log)?.clone();
-    if outcome.epoch != own.epoch || outcome.begin < own.entangled || outcome.end > own.size {
+    let inside = own.entangled <= outcome.begin && outcome.begin <= outcome.end && outcome.end <= own.size;
+    // A range may leave out entries that need no answer, never a RECORD.
+    let left_out =
+        if inside { work.entry_heads(exchange.own_log, own.entangled, outcome.begin).await? } else { Vec::new() };
+    if outcome.epoch != own.epoch || !inside || left_out.iter().any(|e| e.is_record) {
         tracing::error!(origin = %exchange.peer_origin, "an OUTCOME covers what it cannot");
         return Ok(());
     }
@@ -81,7 +86,7 @@ async fn decisions(
     let of_placements = records.iter().filter_map(placement).collect::<Vec<_>>();
     load_more(work, exchange, world, &of_placements, &[], &[]).await?;
     let details = details(parts);
-    let reasons: HashMap<u64, &str> = outcome.rejects.iter().map(|r| (r.index, r.reason.as_str())).collect();
+    let reasons: HashMap<u64, String> = outcome.rejects.iter().map(|r| (r.index, told::reason(&r.reason))).collect();
     let mut rejected = 0;
     for record in &records {
         let decision = reasons.get(&record.index).map(|reason| {
@@ -114,7 +119,7 @@ fn placement(head: &EntryHead) -> Option<convenio_model::Ref> {
 fn details(parts: &[Part]) -> HashMap<u64, (String, Vec<String>)> {
     let decoded = parts.first().and_then(|p| OutcomeDetail::decode(p.message.as_slice()).ok());
     let rejects = decoded.map(|d| d.rejects).unwrap_or_default();
-    rejects.into_iter().map(|r| (r.index, (r.gate, r.field_paths))).collect()
+    rejects.into_iter().map(|r| (r.index, (told::gate(&r.gate), told::paths(r.field_paths)))).collect()
 }
 
 fn decision_event(
@@ -155,7 +160,6 @@ pub(crate) fn event(
     let lifecycle = exchange.pack.lifecycle();
     let act = lifecycle.act_of_lead(&lead.message_name).map(|a| a.name().to_owned()).unwrap_or_default();
     let to = lifecycle.transition(&act).map(|t| lifecycle.state_name(t.to).to_owned()).unwrap_or_default();
-    debug_assert!(kind_of(lead).is_some());
     let event = PlacementEvent {
         party: exchange.partner_party.clone(),
         to_state: to,

@@ -76,6 +76,29 @@ fn with_parts(
     row: &EntryRow,
     stored: &[PartRow],
 ) -> Result<Result<Form, &'static str>, StoreError> {
+    let commitments = match &open.statement.body {
+        Some(Body::Record(record)) => record.commitments.len(),
+        Some(Body::Outcome(outcome)) => outcome.commitments.len(),
+        _ => 0,
+    };
+    let parts = read_parts(core, &open, row, stored, commitments)?;
+    let statement = open.statement;
+    if !matches!(statement.body, Some(Body::Record(_))) {
+        // Details are erasable: a decision stands without them.
+        return Ok(Ok(Form { statement, parts: parts.unwrap_or_default() }));
+    }
+    let checked = parts.and_then(|parts| record_form(exchange, &statement, &parts).map(|()| parts));
+    Ok(checked.map(|parts| Form { statement, parts }))
+}
+
+/// The parts of an entry, all of them and of this very record.
+fn read_parts(
+    core: &Core,
+    open: &OpenEntry,
+    row: &EntryRow,
+    stored: &[PartRow],
+    commitments: usize,
+) -> Result<Result<Vec<Part>, &'static str>, StoreError> {
     let mut parts = Vec::with_capacity(stored.len());
     for part in stored {
         if is_marker(part) {
@@ -84,29 +107,13 @@ fn with_parts(
         let salted = from_rest(&core.sealer.vault, part.key_id, row.record_id, part.part as usize, &part.sealed)?;
         let Some(salted) = salted else { return Ok(Err("PART_MISSING")) };
         match Part::decode(salted.part.as_slice()) {
-            Ok(part) if part.encode_to_vec() == salted.part => parts.push(part),
-            Ok(_) => return Ok(Err("NON_CANONICAL")),
+            Ok(part) if part.encode_to_vec() != salted.part => return Ok(Err("NON_CANONICAL")),
+            Ok(part) if part.record_id != open.statement.record_id => return Ok(Err("SCHEMA")),
+            Ok(part) => parts.push(part),
             Err(_) => return Ok(Err("SCHEMA")),
         }
     }
-    let commitments = match &open.statement.body {
-        Some(Body::Record(record)) => record.commitments.len(),
-        Some(Body::Outcome(outcome)) => outcome.commitments.len(),
-        _ => 0,
-    };
-    if parts.len() != commitments {
-        return Ok(Err("PART_MISSING"));
-    }
-    let fits = |p: &Part| p.record_id == open.statement.record_id;
-    if !parts.iter().all(fits) {
-        return Ok(Err("SCHEMA"));
-    }
-    if matches!(open.statement.body, Some(Body::Record(_)))
-        && let Err(reason) = record_form(exchange, &open.statement, &parts)
-    {
-        return Ok(Err(reason));
-    }
-    Ok(Ok(Form { statement: open.statement, parts }))
+    Ok(if parts.len() == commitments { Ok(parts) } else { Err("PART_MISSING") })
 }
 
 /// A RECORD has at least one part; all are of one act on one subject, under the statement's own digest.

@@ -14,7 +14,9 @@ use crate::outbound::seal::{PartDraft, fresh_record_id, seal_parts, stage_statem
 /// Name of the message in an OUTCOME's part.
 pub(super) const DETAIL: &str = "convenio.exchange.v1.OutcomeDetail";
 /// Retention class of that part.
-const CLASS: &str = "record";
+pub(crate) const CLASS: &str = "record";
+/// Bytes of field paths in one OUTCOME's details; past it the coarse reasons stand alone.
+const MAX_PATHS: usize = 128 * 1024;
 
 /// Why a record is rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,10 +96,13 @@ pub(crate) async fn outcome(
 }
 
 fn detail(exchange: &Exchange, refused: &[(&Verdict, &Refused)]) -> Part {
-    let rejects = refused.iter().map(|(verdict, why)| RejectDetail {
-        index: verdict.index,
-        gate: why.gate.clone(),
-        field_paths: why.field_paths.clone(),
+    let mut room = MAX_PATHS;
+    let rejects = refused.iter().map(|(verdict, why)| {
+        let bytes: usize = why.field_paths.iter().map(String::len).sum();
+        let fits = bytes <= room;
+        room -= if fits { bytes } else { 0 };
+        let field_paths = if fits { why.field_paths.clone() } else { Vec::new() };
+        RejectDetail { index: verdict.index, gate: why.gate.clone(), field_paths }
     });
     Part {
         agreement_digest: exchange.pack.digest().to_vec(),

@@ -23,7 +23,7 @@ use crate::writer::Heads;
 /// Entries judged in one transaction at most.
 const MAX_JUDGED: u64 = 512;
 /// Wait after a failure of the database before the next attempt.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Judges what is mirrored, until the node stops.
 pub(crate) async fn run(core: Arc<Core>, exchange: Arc<Exchange>) {
@@ -46,6 +46,11 @@ pub(crate) async fn run(core: Arc<Core>, exchange: Arc<Exchange>) {
 async fn judge_next(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Result<(), StoreError> {
     let logs = core.store.logs().await?;
     let mirror = logs.iter().find(|l| l.id == exchange.peer_log).ok_or(StoreError::Corrupt("log"))?;
+    let frozen = logs.iter().any(|l| l.id == exchange.own_log && !l.alarm.is_empty());
+    if frozen {
+        // No OUTCOME can be appended; what is mirrored waits for the next epoch.
+        return Err(StoreError::Failed("the own log is frozen".to_owned()));
+    }
     let (begin, end) = (mirror.settled, mirror.size.min(mirror.settled + MAX_JUDGED));
     let entries = core.store.entries(exchange.peer_log, begin, end).await?;
     let parts = core.store.parts(exchange.peer_log, begin, end).await?;
@@ -159,8 +164,7 @@ async fn record(
         return plain("DUPLICATE");
     }
     let verdict = verdict(exchange, world, entry, form);
-    let accepted = verdict.as_ref().is_ok_and(|()| true);
-    if !accepted {
+    if verdict.is_err() {
         seen.remove(&entry.record_id);
     }
     if verdict.as_ref().is_err_and(|refused| refused.reason == "UNDISCLOSED") {

@@ -12,7 +12,7 @@ use convenio_wire::{MAX_PARTS, MAX_PARTS_COUNT};
 use prost::Message;
 
 use super::check::kind_of;
-use super::decide::DETAIL;
+use super::decide::{CLASS, DETAIL};
 use crate::core::Exchange;
 use crate::world::load_world;
 
@@ -32,7 +32,7 @@ pub(crate) enum Screened {
 }
 
 /// Checks the parts of one entry against its commitments.
-pub(crate) fn commitments(statement: &Statement, parts: Option<EntryParts>) -> Vec<Screened> {
+pub(crate) fn commitments(exchange: &Exchange, statement: &Statement, parts: Option<EntryParts>) -> Vec<Screened> {
     let commitments = match &statement.body {
         Some(Body::Record(record)) => record.commitments.as_slice(),
         Some(Body::Outcome(outcome)) => outcome.commitments.as_slice(),
@@ -57,11 +57,17 @@ pub(crate) fn commitments(statement: &Statement, parts: Option<EntryParts>) -> V
             }
             match Part::decode(salted.part.as_slice()) {
                 Ok(part) if part.encode_to_vec() != salted.part => Screened::Drop("NON_CANONICAL"),
+                // A class of the partner's own making would cost a data key each.
+                Ok(part) if part.retention_class != class_of(exchange, &part.message_name) => Screened::Drop("SCHEMA"),
                 Ok(part) => Screened::Keep { salted, class: part.retention_class.clone(), part: Box::new(part) },
                 Err(_) => Screened::Drop("SCHEMA"),
             }
         })
         .collect()
+}
+
+fn class_of<'e>(exchange: &'e Exchange, message_name: &str) -> &'e str {
+    if message_name == DETAIL { CLASS } else { exchange.pack.class_of(message_name) }
 }
 
 /// Subject that the leading part names.

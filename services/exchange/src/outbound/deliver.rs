@@ -47,6 +47,7 @@ pub(crate) async fn run(
         }
         released(&core.controls.deliver).await;
         let step = async {
+            unfrozen(&core, &exchange).await?;
             let batch = next_batch(&core, &exchange, at).await?;
             outbound.send(Message::Batch(batch)).await.map_err(|_| SessionEnd::Disconnected)?;
             let answer = tokio::time::timeout(ANSWER, answers.recv()).await.map_err(|_| SessionEnd::TimedOut)?;
@@ -54,7 +55,10 @@ pub(crate) async fn run(
             settle(&core, &exchange, answer.checkpoint).await
         };
         match step.await {
-            Ok(size) => at = size,
+            Ok(size) if size > at => at = size,
+            Ok(_) => {
+                return SessionEnd::Refused { origin: exchange.own_origin.clone(), reason: "BAD_COSIGNATURE" };
+            }
             Err(end) => return end,
         }
     }
@@ -65,7 +69,10 @@ async fn resume(core: &Arc<Core>, exchange: &Arc<Exchange>, theirs: &Mirrored) -
     let own = own_log(core, exchange).await?;
     let refused = |reason| SessionEnd::Refused { origin: exchange.own_origin.clone(), reason };
     if theirs.size > own.size {
-        // This database is older than what the partner holds: never sign that log again.
+        if !signed_beyond(core, exchange, theirs, own.size) {
+            return Err(refused("HELLO_SIZE"));
+        }
+        // This database is older than what this node has signed: never sign that log again.
         freeze(core, exchange, "ROLLBACK").await?;
         return Err(refused("ROLLBACK"));
     }
@@ -78,9 +85,25 @@ async fn resume(core: &Arc<Core>, exchange: &Arc<Exchange>, theirs: &Mirrored) -
     Ok(theirs.size)
 }
 
+/// Whether the partner shows a checkpoint by this node's own key that reaches past what its database holds: proof, where a
+/// bare number would let any partner stop this log.
+fn signed_beyond(core: &Core, exchange: &Exchange, theirs: &Mirrored, size: u64) -> bool {
+    let key = log_key(&exchange.own_origin, &core.sealer.keys.log.public());
+    let opened = key.and_then(|key| convenio_log::checkpoint::open(&theirs.cosigned_checkpoint, &key).ok());
+    opened.is_some_and(|note| note.checkpoint().origin() == exchange.own_origin && note.checkpoint().size() > size)
+}
+
 async fn own_log(core: &Core, exchange: &Exchange) -> Result<LogRow, SessionEnd> {
     let logs = core.store.logs().await?;
     logs.into_iter().find(|l| l.id == exchange.own_log).ok_or_else(|| SessionEnd::Local("no such log".to_owned()))
+}
+
+/// A frozen log is neither signed nor delivered.
+async fn unfrozen(core: &Core, exchange: &Exchange) -> Result<(), SessionEnd> {
+    if own_log(core, exchange).await?.alarm.is_empty() {
+        return Ok(());
+    }
+    Err(SessionEnd::Refused { origin: exchange.own_origin.clone(), reason: "FROZEN" })
 }
 
 async fn next_batch(core: &Core, exchange: &Exchange, begin: u64) -> Result<Batch, SessionEnd> {

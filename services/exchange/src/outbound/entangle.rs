@@ -20,7 +20,7 @@ const QUIET: Duration = Duration::from_secs(60);
 /// The PEER_CHECKPOINT for a batch of this group, if the partner's log was cosigned further than it is entangled.
 pub(crate) async fn entangle(work: &mut Work, sealer: &Sealer, exchange: &Exchange) -> Result<Vec<Staged>, StoreError> {
     let mirror = work.log(exchange.peer_log)?.clone();
-    if mirror.cosigned_size <= mirror.entangled {
+    if mirror.cosigned_size <= mirror.entangled || !work.log(exchange.own_log)?.alarm.is_empty() {
         return Ok(Vec::new());
     }
     let body = Body::PeerCheckpoint(PeerCheckpoint { note: mirror.cosigned.clone() });
@@ -61,7 +61,8 @@ async fn entangle_alone(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Result<()
                     Some(Body::Outcome(_) | Body::PeerCheckpoint(_))
                 )
             });
-            if news && mirror.settled == mirror.size {
+            let frozen = !work.log(exchange.own_log)?.alarm.is_empty();
+            if news && !frozen && mirror.settled == mirror.size {
                 let body = Body::PeerCheckpoint(PeerCheckpoint { note: mirror.cosigned.clone() });
                 let id = fresh_record_id(&core2.sealer);
                 stage_statement(work, &core2.sealer, &exchange, id, body, None, Vec::new())?;

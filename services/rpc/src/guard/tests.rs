@@ -56,7 +56,7 @@ fn principals() -> Principals {
     Principals::new("sv.example")
         .partner("ca.example", "node.ca.example")
         .unwrap()
-        .post("toronto", vec!["CA-ON".to_owned()], agreements())
+        .post("mre/toronto", vec!["CA-ON".to_owned()], agreements())
         .unwrap()
         .limit(format!("spiffe://{LIMITED}").parse().unwrap(), agreements())
         .unwrap()
