@@ -12,7 +12,7 @@ const MESSAGES: [(&str, &str); 6] = [
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    let root = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
     println!("cargo:rerun-if-changed={}", root.join("convenio").display());
     let mut services = protox::compile(
         [

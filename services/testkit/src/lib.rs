@@ -9,6 +9,7 @@ pub mod calls;
 pub mod dishonest;
 pub mod fold;
 pub mod invariants;
+pub mod kills;
 pub mod ledger;
 pub mod link;
 pub mod nodes;

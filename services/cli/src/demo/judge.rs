@@ -56,7 +56,7 @@ fn expected(season: &Season) -> anyhow::Result<Vec<(String, String)>> {
         let first = jobs.first().context("a violation has victims")?;
         let subject = match violation {
             Violation::SuspendedAtHome | Violation::SuspendedByPartner => {
-                planted.agency.and_then(|index| season.agencies.get(index)).context("checked with the scenario")?
+                season.suspended(*violation).and_then(|index| season.agencies.get(index)).context("no agency")?
             }
             Violation::LowWage | Violation::OverSubscription => &season.order(first)?.name,
             Violation::Substitution => &first.placement,

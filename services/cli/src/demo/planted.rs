@@ -33,7 +33,7 @@ pub async fn over_subscription(play: &Play, told: &mut Vec<Happened>) -> anyhow:
     // Who gets a seat is the destination's choice.
     let mut jobs = play.season.victims(Violation::OverSubscription).to_vec();
     Draw::new(play.season.seed, "allocation").shuffle(&mut jobs);
-    let seats = planted.seats.unwrap_or(planted.workers) as usize;
+    let seats = planted.seats.map_or(jobs.len(), |seats| seats as usize);
     let (seated, rest) = jobs.split_at(seats.min(jobs.len()));
     for job in seated {
         play.offer_one(job).await?;
@@ -163,7 +163,8 @@ async fn expire(play: &Play, job: &Job, reason_code: &str) -> anyhow::Result<()>
 async fn suspend(play: &Play, side: &Side, violation: Violation) -> anyhow::Result<()> {
     let season = &play.season;
     let planted = season.planted(violation).context("a violation that is not planted")?;
-    let name = planted.agency.and_then(|index| season.agencies.get(index)).context("checked with the scenario")?;
+    let agency = season.suspended(violation).and_then(|index| season.agencies.get(index));
+    let name = agency.context("a violation without an agency")?;
     let first = season.victims(violation).first().context("a violation has victims")?;
     let request = registry::SuspendAgencyRequest {
         name: name.clone(),

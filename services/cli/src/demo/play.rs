@@ -16,7 +16,7 @@ use super::season::{Job, Season};
 use super::side::{Side, settled};
 
 /// Calls in progress at each node.
-pub const IN_FLIGHT: usize = 32;
+pub const IN_FLIGHT: usize = 64;
 
 /// The two states and what they play.
 #[derive(Clone)]

@@ -201,14 +201,15 @@ pub struct Interruptions {
 #[serde(deny_unknown_fields)]
 pub struct Planted {
     pub employer: String,
-    pub province: String,
     pub locality: String,
+    /// Whether an agency recruits.
     #[serde(default)]
-    pub agency: Option<usize>,
+    pub agency: bool,
     /// Seats of the order; as many as workers if absent.
     #[serde(default)]
     pub seats: Option<u32>,
-    pub workers: u32,
+    /// Least and most.
+    pub workers: [u32; 2],
     /// Code of the finding that the audit must make of it.
     pub finding: String,
     pub reason_code: String,
@@ -248,6 +249,12 @@ impl Scenario {
         ] {
             ensure!(!empty, "workers.{key}: must not be empty");
         }
+        // Each of the two suspensions has its own.
+        ensure!(self.agencies.len() >= 2, "agencies: must be at least two");
+        for (index, agency) in self.agencies.iter().enumerate() {
+            let known = self.orders.provinces.values().any(|code| *code == agency.district);
+            ensure!(known, "agencies[{index}].district: {} is not in orders.provinces", agency.district);
+        }
         let killed = &self.interruptions.kill;
         ensure!([&self.origin.id, &self.destination.id].contains(&killed), "interruptions.kill: no party {killed}");
         let cut = &self.interruptions.cut_post;
@@ -259,15 +266,11 @@ impl Scenario {
         for violation in Violation::ALL {
             let name = violation.name();
             let planted = self.violations.get(&violation).with_context(|| format!("violations.{name}: missing"))?;
-            ensure!(
-                (1..=MAX_VICTIMS).contains(&planted.workers),
-                "violations.{name}.workers: must be 1 to {MAX_VICTIMS}"
-            );
-            let known = self.orders.provinces.contains_key(&planted.province);
-            ensure!(known, "violations.{name}.province: {} is not in orders.provinces", planted.province);
+            let [least, most] = planted.workers;
+            let bounded = 1 <= least && least <= most && most <= MAX_VICTIMS;
+            ensure!(bounded, "violations.{name}.workers: must be [least, most], from 1 to {MAX_VICTIMS}");
             let suspends = matches!(violation, Violation::SuspendedAtHome | Violation::SuspendedByPartner);
-            let agency = planted.agency.is_some_and(|index| index < self.agencies.len());
-            ensure!(agency == suspends, "violations.{name}.agency: must be the number of an agency, or absent");
+            ensure!(planted.agency == suspends, "violations.{name}.agency: must be {suspends}");
             let presents = matches!(violation, Violation::LowWage | Violation::Substitution);
             let below = planted.below_cents.is_some_and(|[least, most]| 0 < least && least <= most);
             ensure!(below == presents, "violations.{name}.below_cents: must be [least, most] above 0, or absent");
@@ -317,7 +320,9 @@ mod tests {
         for (from, to, named) in [
             ("format = 1", "format = 2", "format"),
             ("kill = \"ca\"", "kill = \"mx\"", "interruptions.kill"),
-            ("agency = 1", "agency = 7", "suspended-by-partner.agency"),
+            ("workers = [2, 6]", "workers = [6, 2]", "suspended-by-partner.workers"),
+            ("agency = true\nworkers = [2, 5]", "workers = [2, 5]", "suspended-at-home.agency"),
+            ("district = \"CA-BC\"", "district = \"CA-YT\"", "agencies[1].district"),
             ("below_cents = [150, 400]", "below_cents = [0, 400]", "substitution.below_cents"),
             ("last_start = \"2024-06-01\"", "last_start = \"2023-06-01\"", "terms.last_start"),
         ] {

@@ -189,26 +189,44 @@ impl Season {
         }
     }
 
+    /// The agency that a suspension hits; which of them is drawn, and never the same for both.
+    pub fn suspended(&self, violation: Violation) -> Option<usize> {
+        let first = Draw::new(self.seed, "suspended").below(self.agencies.len() as u64);
+        let other = match violation {
+            Violation::SuspendedAtHome => 0,
+            Violation::SuspendedByPartner => 1,
+            Violation::LowWage | Violation::Substitution | Violation::OverSubscription => return None,
+        };
+        Some((usize::try_from(first).ok()? + other) % self.agencies.len())
+    }
+
     /// An additional order of a fictitious employer, and its workers.
     fn plant(&mut self, violation: Violation) -> anyhow::Result<()> {
         let planted = self.scenario.violations.get(&violation).context("checked with the scenario")?;
+        let draw = Draw::new(self.seed, &format!("victims/{}", violation.name()));
+        let [least, most] = planted.workers.map(i64::from);
+        let workers = u32::try_from(draw.between(least, most))?;
+        let agency = self.suspended(violation);
+        let of_agency = agency.and_then(|index| self.scenario.agencies.get(index)).map(|a| &a.district);
+        let provinces: Vec<&String> = self.scenario.orders.provinces.values().collect();
+        let subdivision = of_agency.or_else(|| draw.pick(&provinces).copied()).context("the scenario has provinces")?;
         let row = Row {
             number: self.orders.len() + 1,
             employer: planted.employer.clone(),
             locality: planted.locality.clone(),
-            subdivision: self.scenario.orders.provinces.get(&planted.province).cloned().unwrap_or_default(),
-            seats: planted.seats.unwrap_or(planted.workers),
+            subdivision: subdivision.clone(),
+            seats: planted.seats.unwrap_or(workers),
             noc_list: "NOC-2016",
             noc: "8431".to_owned(),
             title: "General farm workers (fictitious order)".to_owned(),
         };
-        let by = match planted.agency {
-            Some(agency) => (value::RecruiterKind::LicensedAgency, Some(agency)),
+        let by = match agency {
+            Some(_) => (value::RecruiterKind::LicensedAgency, agency),
             None => (value::RecruiterKind::PublicEmploymentService, None),
         };
         let order = self.orders.len();
         let label = |n: u32| format!("victim/{}/{n}", violation.name());
-        let victims = (0..planted.workers).map(|n| self.job(label(n), Some(order), Some(by))).collect();
+        let victims = (0..workers).map(|n| self.job(label(n), Some(order), Some(by))).collect();
         self.orders.push(Order::from_row(&row, &self.scenario, self.seed));
         self.victims.insert(violation, victims);
         Ok(())

@@ -67,16 +67,24 @@ impl Layout {
             agreements: agreements.canonicalize().with_context(|| format!("{}", agreements.display()))?,
             dir,
         };
-        let (origin, destination) = (&layout.origin, &layout.destination);
-        for own in [origin, destination] {
-            own.make(layout.now())?;
+        if let Err(error) = layout.fill(pack, to_destination, to_origin) {
+            // Nothing half-made is left; it was empty. The first error is the one to tell.
+            let _ = fs::remove_dir_all(&layout.dir);
+            return Err(error);
         }
-        layout.sign(&scenario.agreement, origin, destination)?;
-        layout.sign(&scenario.agreement, destination, origin)?;
-        layout.write_trust(pack)?;
-        origin.configure(destination, &layout.agreements, &scenario.agreement, to_destination)?;
-        destination.configure(origin, &layout.agreements, &scenario.agreement, to_origin)?;
         Ok(layout)
+    }
+
+    fn fill(&self, pack: &Pack, to_destination: SocketAddr, to_origin: SocketAddr) -> anyhow::Result<()> {
+        let (origin, destination) = (&self.origin, &self.destination);
+        for own in [origin, destination] {
+            own.make(self.now())?;
+        }
+        self.sign(pack.id(), origin, destination)?;
+        self.sign(pack.id(), destination, origin)?;
+        self.write_trust(pack)?;
+        origin.configure(destination, &self.agreements, pack.id(), to_destination)?;
+        destination.configure(origin, &self.agreements, pack.id(), to_origin)
     }
 
     /// The one trust file for both bundles.
