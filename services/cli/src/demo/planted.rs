@@ -46,7 +46,7 @@ pub async fn over_subscription(play: &Play, told: &mut Vec<Happened>) -> anyhow:
         expire(play, job, &planted.reason_code).await?;
     }
     let (all, name) = (jobs.len(), &play.destination.state.name);
-    let text = format!("{all} nominated for {seats} seats; {name} gave {seats} and told the other {}", all - seats);
+    let text = format!("{all} nominated for {seats} seats; {name} gave {seats} and told the other {}", rest.len());
     told.push(Happened { violation: Violation::OverSubscription, text });
     Ok(seated.to_vec())
 }
