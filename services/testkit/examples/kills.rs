@@ -49,7 +49,8 @@ async fn play(options: Options) -> anyhow::Result<()> {
     let Options { count, seed, .. } = options;
     let beside = convenio_testkit::process::built_beside();
     let convenio = options.convenio.or(beside);
-    let convenio = convenio.ok_or_else(|| anyhow::anyhow!("no binary `convenio`: build it, or give --convenio PATH"))?;
+    let convenio =
+        convenio.ok_or_else(|| anyhow::anyhow!("no binary `convenio`: build it, or give --convenio PATH"))?;
     let own = tempfile::tempdir()?;
     let dir = match options.keep {
         Some(dir) => {
@@ -58,12 +59,8 @@ async fn play(options: Options) -> anyhow::Result<()> {
         }
         None => own.path().to_owned(),
     };
-    println!("{count} kills, seed {seed}");
-    let replay = format!("to replay: cargo xtask kills --count {count} --seed {seed} --keep DIR");
-    // A panic of an invariant is an error as any other here.
-    let played = tokio::spawn(run(Plan { convenio, count, seed, dir })).await;
-    let summary = played.map_err(|panic| anyhow::anyhow!("{panic}\n{replay}"))?;
-    let summary = summary.map_err(|error| error.context(replay))?;
+    println!("{count} kills; to replay: cargo xtask kills --count {count} --seed {seed} --keep DIR");
+    let summary = run(Plan { convenio, count, seed, dir }).await?;
     println!("killed: sv {} times, ca {} times", summary.kills[0], summary.kills[1]);
     println!(
         "{} acts on {} placements acknowledged, {} records: none lost, none applied twice; both sides agree on every \

@@ -19,11 +19,11 @@ use tokio::time::{Instant, sleep};
 use tonic::Status;
 
 use crate::calls::{Caller, passes, reason};
+use crate::invariants;
 use crate::ledger::Books;
 use crate::nodes::{SEASON, act_once, integration, order, placement};
 use crate::process::NodeProcess;
 use crate::site::Site;
-use crate::invariants;
 
 /// Workers that register and travel at once.
 const AT_ONCE: u32 = 12;
@@ -189,15 +189,22 @@ impl Run {
     }
 
     async fn check_acts(&self, name: &str, acts: &[&str]) -> anyhow::Result<()> {
-        let request = || registry::ListPlacementEventsRequest { parent: name.to_owned(), page_size: 1000, page_token: String::new() };
-        let events =
-            [self.calls[0].list_placement_events(request()).await?, self.calls[1].list_placement_events(request()).await?];
+        let request = || registry::ListPlacementEventsRequest {
+            parent: name.to_owned(),
+            page_size: 1000,
+            page_token: String::new(),
+        };
+        let events = [
+            self.calls[0].list_placement_events(request()).await?,
+            self.calls[1].list_placement_events(request()).await?,
+        ];
         for act in acts {
             let by_origin = SEASON.iter().any(|(origin, a)| a == act && *origin);
             let (own, other) = if by_origin { (0, 1) } else { (1, 0) };
             let act = if *act == "author" { "contract_offered" } else { act };
             let of = |at: usize| {
-                let stands = |e: &&registry::PlacementEvent| e.act == act && e.party == PARTIES[own] && e.decision != "REJECTED";
+                let stands =
+                    |e: &&registry::PlacementEvent| e.act == act && e.party == PARTIES[own] && e.decision != "REJECTED";
                 events[at].events.iter().filter(stands).collect::<Vec<_>>()
             };
             let issued = of(own);
@@ -206,7 +213,10 @@ impl Run {
                 continue; // leaves no record
             }
             let taken = of(other);
-            ensure!(taken.len() == 1 && taken[0].decision == "ACCEPTED", "{act} of {name} at the other side: {taken:?}");
+            ensure!(
+                taken.len() == 1 && taken[0].decision == "ACCEPTED",
+                "{act} of {name} at the other side: {taken:?}"
+            );
             ensure!(taken[0].record_id == issued[0].record_id, "{act} of {name} is another record at the other side");
             let request = GetRecordRequest { name: format!("records/{}", issued[0].record_id) };
             let record = self.calls[own].get_record(request).await?;

@@ -76,7 +76,8 @@ impl Nodes {
         let settled = async {
             loop {
                 let (a, b) = (self.origin.heads(), self.destination.heads());
-                let held = |sent: (u64, u64), held: (u64, u64)| sent.0 == held.0 && sent.0 == sent.1 && held.0 == held.1;
+                let held =
+                    |sent: (u64, u64), held: (u64, u64)| sent.0 == held.0 && sent.0 == sent.1 && held.0 == held.1;
                 // Past EPOCH_OPEN, both RATIFY and ACTIVATE.
                 if a.0.0 >= 4 && b.0.0 >= 4 && held(a.0, b.1) && held(b.0, a.1) {
                     return;
@@ -142,12 +143,17 @@ impl Nodes {
         self.settle().await;
     }
 
-    /// Does the acts of the season up to and with `last`.
-    pub async fn bring(&self, placement: &str, last: &str) {
-        let end = SEASON.iter().position(|(_, act)| *act == last).unwrap();
-        for (_, act) in &SEASON[..=end] {
+    /// Does the acts of the season from `first` up to and with `last`.
+    pub async fn bring_from(&self, placement: &str, first: &str, last: &str) {
+        let at = |act: &str| SEASON.iter().position(|(_, name)| *name == act).unwrap();
+        for (_, act) in &SEASON[at(first)..=at(last)] {
             self.act(placement, act).await;
         }
+    }
+
+    /// Does the acts of the season up to and with `last`.
+    pub async fn bring(&self, placement: &str, last: &str) {
+        self.bring_from(placement, SEASON[0].1, last).await;
     }
 }
 
@@ -250,11 +256,8 @@ pub async fn order(calls: &Caller, label: &str, seats: i32) -> Result<String, St
     };
     let employer = calls.create_employer(employer).await?.name;
     let pack = crate::treaty::sv_ca();
-    let order = registry::JobOrder {
-        name: String::new(),
-        employer,
-        ..records::job_order(&pack, Ref::default(), seats, true)
-    };
+    let order =
+        registry::JobOrder { name: String::new(), employer, ..records::job_order(&pack, Ref::default(), seats, true) };
     let request = registry::CreateJobOrderRequest {
         job_order: Some(order),
         job_order_id: id("order"),
@@ -271,11 +274,7 @@ pub async fn placement(calls: &Caller, label: &str, order: &str) -> Result<Strin
     let id = |what: &str| reference(&format!("{what} {label}")).to_string();
     let consent =
         registry::Consent { agreement: SV_CA.into(), given_time_ms: START_MS.cast_signed(), withdrawn_time_ms: 0 };
-    let worker = registry::Worker {
-        name: String::new(),
-        consents: vec![consent],
-        ..records::worker(Ref::default())
-    };
+    let worker = registry::Worker { name: String::new(), consents: vec![consent], ..records::worker(Ref::default()) };
     let worker = registry::CreateWorkerRequest {
         worker: Some(worker),
         worker_id: id("worker"),

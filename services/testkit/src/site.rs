@@ -117,9 +117,10 @@ file = "node.log"
         self.authority(party).issue(&request(uri, end - HOUR / 2, end, Usage::Client)).unwrap()
     }
 
-    /// TLS of a caller that presents `issued` and believes `party`'s authority.
+    /// TLS of a caller of `party`'s state that presents `issued` and believes both authorities.
     #[must_use]
     pub fn client(&self, party: &str, issued: &Issued) -> LoadedTls {
+        let other = if party == self.treaty.origin.party { &self.treaty.destination } else { &self.treaty.origin };
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         fs::write(at("client.pem"), &issued.certificate).unwrap();
@@ -129,7 +130,7 @@ file = "node.log"
             key: at("client.sk.pem"),
             own_ca: self.path(party).join("tls/ca.pem"),
             own_trust_domain: domain(party),
-            partner_cas: Vec::new(),
+            partner_cas: vec![(domain(&other.party), self.path(&other.party).join("tls/ca.pem"))],
         };
         material.load().unwrap()
     }
@@ -154,10 +155,9 @@ file = "node.log"
             fs::create_dir_all(dir.join(folder)).unwrap();
         }
         own.keys.store(&dir.join("keys")).unwrap();
-        for (folder, files) in [
-            ("trust/ratifications", self.treaty.ratifications()),
-            ("trust/epochs", self.treaty.epochs(own, other)),
-        ] {
+        for (folder, files) in
+            [("trust/ratifications", self.treaty.ratifications()), ("trust/epochs", self.treaty.epochs(own, other))]
+        {
             for (at, file) in files.iter().enumerate() {
                 fs::write(dir.join(folder).join(format!("{at}.dsse.json")), file).unwrap();
             }

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod it {
+    mod canaries;
     mod dishonest;
     mod faults;
     mod flaws;
+    mod nodes;
     mod season;
 }
