@@ -203,21 +203,23 @@ impl Run {
             let (own, other) = if by_origin { (0, 1) } else { (1, 0) };
             let act = if *act == "author" { "contract_offered" } else { act };
             let of = |at: usize| {
-                let stands =
-                    |e: &&registry::PlacementEvent| e.act == act && e.party == PARTIES[own] && e.decision != "REJECTED";
-                events[at].events.iter().filter(stands).collect::<Vec<_>>()
+                let events = events[at].events.iter();
+                events.filter(|e| e.act == act && e.party == PARTIES[own]).collect::<Vec<_>>()
             };
             let issued = of(own);
             ensure!(issued.len() == 1, "{act} of {name} stands {} times at its issuer", issued.len());
             if act == "preselect" {
                 continue; // leaves no record
             }
+            // A proposal that the governor overtook is rejected, visibly and on both sides.
             let taken = of(other);
-            ensure!(
-                taken.len() == 1 && taken[0].decision == "ACCEPTED",
-                "{act} of {name} at the other side: {taken:?}"
-            );
+            let told = events[own].events.iter();
+            let told: Vec<_> = told.filter(|e| e.act == "decision" && e.record_id == issued[0].record_id).collect();
+            ensure!(taken.len() == 1 && told.len() == 1, "{act} of {name} was decided: {taken:?}, {told:?}");
             ensure!(taken[0].record_id == issued[0].record_id, "{act} of {name} is another record at the other side");
+            ensure!(taken[0].decision == told[0].decision, "{act} of {name}: {taken:?}, {told:?}");
+            let overtaken = act == "ready" && taken[0].decision == "REJECTED";
+            ensure!(taken[0].decision == "ACCEPTED" || overtaken, "{act} of {name}: {taken:?}");
             let request = GetRecordRequest { name: format!("records/{}", issued[0].record_id) };
             let record = self.calls[own].get_record(request).await?;
             ensure!(record.delivered && !record.receipt.is_empty(), "{act} of {name} has no receipt");

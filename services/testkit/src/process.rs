@@ -81,6 +81,5 @@ fn said(dir: &Path) -> String {
 #[must_use]
 pub fn built_beside() -> Option<PathBuf> {
     let own = std::env::current_exe().ok()?;
-    let found = own.ancestors().map(|dir| dir.join("convenio")).find(|path| path.is_file());
-    found
+    own.ancestors().map(|dir| dir.join("convenio")).find(|path| path.is_file())
 }

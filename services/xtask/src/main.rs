@@ -7,6 +7,7 @@ mod contract;
 mod demo;
 mod dependencies;
 mod hygiene;
+mod kills;
 mod oracles;
 mod process;
 mod rust;
@@ -28,6 +29,7 @@ const TEST: &[Step] = &[
     rust::CLIPPY,
     rust::TEST,
     rust::RELEASE,
+    kills::SHARE,
     demo::SMALL,
     oracles::STEP,
     demo::FULL,
@@ -36,6 +38,11 @@ const LINT: &[Step] = &[rust::FMT, hygiene::STEP, contract::STEP, dependencies::
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((word, arguments)) = words.split_first()
+        && word == "kills"
+    {
+        return in_workspace(|workspace| kills::kills(workspace, arguments));
+    }
     let [word] = words.as_slice() else {
         return usage();
     };
@@ -51,8 +58,12 @@ fn main() -> ExitCode {
         "release-contract" => &[contract::RELEASE],
         _ => return usage(),
     };
+    in_workspace(|workspace| run_all(workspace, steps))
+}
+
+fn in_workspace(run: impl FnOnce(&Workspace) -> ExitCode) -> ExitCode {
     match Workspace::find() {
-        Ok(workspace) => run_all(&workspace, steps),
+        Ok(workspace) => run(&workspace),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -72,6 +83,7 @@ usage: cargo xtask COMMAND
   buf               lint, format and breaking changes of proto/
   deny              cargo-deny: banned crates, licences, sources
   demo              the README's demo at full size, judged by its last line
+  kills             SIGKILL of either node at random moments; takes --count N, --seed S, --keep DIR
   oracles           a small demo, its exported logs verified by programs of others
   release-contract  writes proto/released.binpb, after a release (proto/README.md)"
     );
