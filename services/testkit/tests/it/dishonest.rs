@@ -9,7 +9,8 @@ use convenio_testkit::records::{DOCUMENT, FAMILY_NAME};
 use convenio_testkit::treaty::SV_CA;
 use convenio_testkit::{Case, Dishonest, Pair};
 use convenio_wire::STATEMENT_TYPE;
-use convenio_wire::exchange::v1::{ActKind, Batch, Entry, OutcomeDetail, Part, Position, SaltedPart};
+use convenio_wire::exchange::v1::statement::Body;
+use convenio_wire::exchange::v1::{ActKind, Batch, Entry, Outcome, OutcomeDetail, Part, Position, Reject, SaltedPart};
 use prost::Message as _;
 
 /// p1 OFFERED, p2 NOMINATED, p0 unknown, an open and a closed order; then the origin is taken over.
@@ -333,4 +334,30 @@ async fn a_bad_batch_stops_the_log() {
     by.send(good).await.unwrap();
     assert_eq!(by.mirrored().await, begin + 1);
     drop(pair);
+}
+
+/// Decisions that are repeated, of another epoch, about what is not there or of no range change nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outcome_that_covers_what_it_cannot_changes_nothing() {
+    let pair = Pair::new(44).await;
+    pair.destination.order(SV_CA, "order", 9, true).await.unwrap();
+    let case = pair.bring_one("p1", "order", "NOMINATED").await;
+    pair.check().await;
+    let mut by = Dishonest::take_over(&pair, false, SV_CA).await;
+    let (view, before) = (pair.origin.placement(&case).await, by.ledger().await);
+    let size = before.own_row.size;
+    let nomination = before.own.iter().find(|e| e.is_record()).unwrap().index;
+    let ranges = [(1, 0, size), (1, nomination, nomination + 1), (2, 0, size), (1, size, size + 9), (1, size, 0)];
+    for (at, (epoch, begin, end)) in ranges.into_iter().chain([(1, 0, size)]).enumerate() {
+        let rejects = vec![Reject { index: nomination, reason: "GATE".into() }];
+        let outcome = Outcome { epoch, begin, end, rejects, commitments: Vec::new() };
+        let id = reference(&format!("outcome {at}")).0.to_vec();
+        let statement = by.statement(id, Body::Outcome(outcome));
+        by.append(Draft { statement, parts: Vec::new() });
+    }
+    by.deliver().await;
+    let after = by.ledger().await;
+    assert_eq!(pair.origin.placement(&case).await, view);
+    let decided = |row: &convenio_store::LogRow| (row.decided, row.rejected, row.entangled);
+    assert_eq!(decided(&after.own_row), decided(&before.own_row));
 }

@@ -1,8 +1,14 @@
 //! What an honest season looks like.
 
+use std::panic::AssertUnwindSafe;
+
+use convenio_agreement::view::PlacementView;
+use convenio_store::{StoreError, ViewKind};
 use convenio_testkit::treaty::{SECOND, SV_CA, second, sv_ca};
-use convenio_testkit::{Case, Pair};
+use convenio_testkit::{Case, Pair, Side};
 use convenio_wire::r#type::v1::LicenceState;
+use futures::FutureExt;
+use prost::Message;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_placement_goes_from_nomination_to_closure() {
@@ -92,4 +98,45 @@ async fn a_worse_contract_seen_by_a_consulate_is_a_discrepancy_that_both_derive(
         assert_eq!(found.observed_record, observed.record_id);
     }
     pair.check().await;
+}
+
+/// Changes what a node believes behind its logs' back.
+async fn rewrite(side: &Side, case: &Case, change: fn(&mut PlacementView)) {
+    let key = (case.agreement.clone(), ViewKind::Placement, case.id);
+    side.core
+        .write::<_, StoreError, _>(move |work| {
+            async move {
+                let mut row = work.view(&key).await?.unwrap();
+                let mut view = PlacementView::decode(row.body.as_slice()).unwrap();
+                change(&mut view);
+                row.body = view.encode_to_vec();
+                work.put_view(row);
+                Ok(())
+            }
+            .boxed()
+        })
+        .await
+        .unwrap();
+}
+
+/// Positive control: a belief that the logs do not bear out is found, on either side.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_invariants_find_a_belief_that_the_logs_do_not_bear_out() {
+    let pair = Pair::new(6).await;
+    pair.destination.order(SV_CA, "order", 1, true).await.unwrap();
+    let case = pair.bring_one("p1", "order", "OFFERED").await;
+    pair.check().await;
+    let changes: [(fn(&mut PlacementView), fn(&mut PlacementView)); 3] = [
+        (|v| v.state = "NOMINATED".into(), |v| v.state = "OFFERED".into()),
+        (|v| v.number += 1, |v| v.number -= 1),
+        (|v| v.recruiter = 3, |v| v.recruiter = 1),
+    ];
+    for side in [&pair.origin, &pair.destination] {
+        for (change, undo) in changes {
+            rewrite(side, &case, change).await;
+            assert!(AssertUnwindSafe(pair.check()).catch_unwind().await.is_err(), "a false belief was not found");
+            rewrite(side, &case, undo).await;
+            pair.check().await;
+        }
+    }
 }
