@@ -142,7 +142,7 @@ async fn demonstrate(args: &DemoArgs, season: Season, progress: Progress) -> any
         finish::restart(&play, &layout, &args.agreements).await?;
     }
     if args.output == Output::Json {
-        println!("{}", serde_json::to_string(&result.json)?);
+        play.progress.line(&serde_json::to_string(&result.json)?);
     }
     if args.stay {
         // Until the interruption that `run` waits for.

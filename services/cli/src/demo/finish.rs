@@ -114,7 +114,7 @@ pub async fn restart(play: &Play, layout: &Layout, packs: &Path) -> anyhow::Resu
         let tls = tls.display();
         play.progress.line(&format!("  {} at {address}", side.state.node));
         play.progress.line(&format!(
-            "    buf curl --schema {} --cacert {tls}/ca.pem --cert {tls}/integration.pem --key {tls}/integration.sk.pem \
+            "    buf curl --protocol grpc --schema {} --cacert {tls}/ca.pem --cert {tls}/integration.pem --key {tls}/integration.sk.pem \
              -d '{{}}' https://localhost:{}/convenio.node.v1.NodeService/ListExchanges",
             packs.parent().unwrap_or(packs).display(),
             address.port(),
@@ -161,7 +161,7 @@ impl Outcome {
         [
             format!("{audit} verify {one} --trust {trust}"),
             format!("{audit} compare {one} {other} --trust {trust}"),
-            format!("{audit} report {one} --trust {trust}"),
+            format!("{audit} report {one} {other} --trust {trust}"),
             "cargo run --release --bin convenio -- demo --without low-wage --seed 7".to_owned(),
             "cargo run --release --bin convenio -- demo --workers 5000 --stay".to_owned(),
         ]

@@ -1,6 +1,6 @@
 //! What the reader sees while it runs: bars on a terminal, plain lines otherwise.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -37,19 +37,20 @@ impl Progress {
         seconds(SystemClock.now_ms().saturating_sub(self.started_ms))
     }
 
-    /// A line that stays.
+    /// A line that stays, on standard output.
     pub fn line(&self, text: &str) {
+        // A reader that is gone is no reason to stop.
+        let written = || drop(writeln!(std::io::stdout(), "{text}"));
         match &self.bars {
-            // A terminal that is gone is no reason to stop.
-            Some(bars) => drop(bars.println(text)),
-            None => println!("{text}"),
+            Some(bars) => bars.suspend(written),
+            None => written(),
         }
     }
 
     /// Begins a phase of `total` steps.
     pub fn phase(&self, title: &str, total: usize) -> Phase {
         let bar = self.bars.as_ref().map(|bars| {
-            let style = ProgressStyle::with_template("{msg:44} {bar:30} {pos:>6}/{len} {per_sec:>12}");
+            let style = ProgressStyle::with_template("{msg:44} {bar:30} {pos:>6}/{len:6} {elapsed:>4}");
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             bars.add(ProgressBar::new(total as u64).with_style(style).with_message(title.to_owned()))
         });
