@@ -100,8 +100,10 @@ async fn a_worse_contract_seen_by_a_consulate_is_a_discrepancy_that_both_derive(
     pair.check().await;
 }
 
+type Change = fn(&mut PlacementView);
+
 /// Changes what a node believes behind its logs' back.
-async fn rewrite(side: &Side, case: &Case, change: fn(&mut PlacementView)) {
+async fn rewrite(side: &Side, case: &Case, change: Change) {
     let key = (case.agreement.clone(), ViewKind::Placement, case.id);
     side.core
         .write::<_, StoreError, _>(move |work| {
@@ -126,7 +128,7 @@ async fn the_invariants_find_a_belief_that_the_logs_do_not_bear_out() {
     pair.destination.order(SV_CA, "order", 1, true).await.unwrap();
     let case = pair.bring_one("p1", "order", "OFFERED").await;
     pair.check().await;
-    let changes: [(fn(&mut PlacementView), fn(&mut PlacementView)); 3] = [
+    let changes: [(Change, Change); 3] = [
         (|v| v.state = "NOMINATED".into(), |v| v.state = "OFFERED".into()),
         (|v| v.number += 1, |v| v.number -= 1),
         (|v| v.recruiter = 3, |v| v.recruiter = 1),
