@@ -62,7 +62,7 @@ fn parse(bytes: &[u8], scenario: &Scenario) -> anyhow::Result<Vec<Row>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(bytes);
     let mut records = reader.records();
-    let header = records.next().context("line 1: no header")?.map_err(|e| csv_problem(&e))?;
+    let header = records.next().context("line 1: no header")?.map_err(|e| csv_problem(bytes, &e))?;
     for (index, name) in COLUMNS.iter().enumerate() {
         let found = header.get(index).unwrap_or_default();
         ensure!(found == *name, "line 1, column {}: must be `{name}`, is `{}`", index + 1, shortened(found));
@@ -71,13 +71,22 @@ fn parse(bytes: &[u8], scenario: &Scenario) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for record in records {
         ensure!(rows.len() < MAX_ROWS, "more than {MAX_ROWS} rows");
-        let record = record.map_err(|e| csv_problem(&e))?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let row = row(rows.len() + 1, &record, scenario).map_err(|error| anyhow!("line {line}, {error}"))?;
+        let record = record.map_err(|e| csv_problem(bytes, &e))?;
+        let at = |error| anyhow!("line {}, {error}", line_of(bytes, record.position()));
+        let row = row(rows.len() + 1, &record, scenario).map_err(at)?;
         rows.push(row);
     }
     ensure!(!rows.is_empty(), "no row below the header");
     Ok(rows)
+}
+
+/// Line of a record. The reader's own count is one short where lines end in CR LF: its record begins at the LF.
+fn line_of(bytes: &[u8], position: Option<&csv::Position>) -> usize {
+    let start = position.and_then(|p| usize::try_from(p.byte()).ok()).unwrap_or_default();
+    let rest = bytes.get(start..).unwrap_or_default();
+    let skipped = rest.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    let before = bytes.get(..start + skipped).unwrap_or_default();
+    1 + before.iter().filter(|b| **b == b'\n').count()
 }
 
 fn row(number: usize, record: &csv::StringRecord, scenario: &Scenario) -> anyhow::Result<Row> {
@@ -127,8 +136,8 @@ fn noc_code(text: &str) -> anyhow::Result<(&'static str, &str)> {
     }
 }
 
-fn csv_problem(error: &csv::Error) -> anyhow::Error {
-    let line = error.position().map_or(0, csv::Position::line);
+fn csv_problem(bytes: &[u8], error: &csv::Error) -> anyhow::Error {
+    let line = line_of(bytes, error.position());
     match error.kind() {
         csv::ErrorKind::Utf8 { err, .. } => anyhow!("line {line}, column {}: not UTF-8", err.field() + 1),
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
@@ -197,8 +206,10 @@ mod tests {
             ("A,\"B, ON X\",2,Ontario,8431,W,Unknown,1,2024,Q5\n", "line 3, column period"),
             ("A,\"B, ON X\",2,Ontario,8431,W\n", "line 3: 6 columns"),
         ] {
-            let error = parsed(&format!("{good}{bad}")).expect_err(named).to_string();
-            assert!(error.contains(named), "{error}, not {named}");
+            for text in [format!("{good}{bad}"), format!("{good}{bad}").replace('\n', "\r\n")] {
+                let error = parsed(&text).expect_err(named).to_string();
+                assert!(error.contains(named), "{error}, not {named}");
+            }
         }
         let error = parse(b"employer,adress\n", &scenario()).expect_err("header").to_string();
         assert!(error.contains("line 1, column 2"), "{error}");
