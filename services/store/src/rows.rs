@@ -148,7 +148,8 @@ pub struct LogRow {
     pub cosigned: Vec<u8>,
     /// Size of that checkpoint.
     pub cosigned_size: u64,
-    /// Mirror: size of the last checkpoint entangled in the own log by PEER_CHECKPOINT.
+    /// How far the other log has spoken of this one. Mirror: size of the last checkpoint that a PEER_CHECKPOINT of the
+    /// own log entangles. Own log: end of the ranges that the partner's OUTCOMEs decided.
     pub entangled: u64,
     /// Empty, or why it is frozen.
     pub alarm: String,
