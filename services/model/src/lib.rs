@@ -7,5 +7,5 @@ mod time;
 
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy, uuid_v4, uuid_v7};
 pub use identity::{Identity, IdentityError};
-pub use reference::{BadReference, Ref, RecordId, ResourceName};
+pub use reference::{BadReference, RecordId, Ref, ResourceName};
 pub use time::{Clock, ManualClock, SystemClock};

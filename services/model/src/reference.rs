@@ -69,11 +69,7 @@ impl ResourceName {
     /// # Errors
     /// [`BadReference`] if it is none.
     pub fn parse(collection: &'static str, text: &str) -> Result<Self, BadReference> {
-        let id = text
-            .strip_prefix(collection)
-            .and_then(|rest| rest.strip_prefix('/'))
-            .ok_or(BadReference)?
-            .parse()?;
+        let id = text.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/')).ok_or(BadReference)?.parse()?;
         Ok(Self { collection, id })
     }
 }
