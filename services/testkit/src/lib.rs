@@ -6,6 +6,7 @@
 
 pub mod acts;
 pub mod calls;
+pub mod consul;
 pub mod dishonest;
 pub mod fold;
 pub mod invariants;
@@ -22,6 +23,7 @@ pub mod treaty;
 
 pub use acts::Case;
 pub use calls::Caller;
+pub use consul::Consulate;
 pub use dishonest::Dishonest;
 pub use ledger::Books;
 pub use link::{Direction, Link, Relay};

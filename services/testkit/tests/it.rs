@@ -3,9 +3,11 @@
 
 mod it {
     mod canaries;
+    mod consulate;
     mod dishonest;
     mod faults;
     mod flaws;
+    mod links;
     mod nodes;
     mod season;
 }
