@@ -9,6 +9,7 @@ use convenio_model::ManualClock;
 
 use crate::invariants;
 use crate::link::Link;
+use crate::nodes::Nodes;
 use crate::side::Side;
 use crate::treaty::{self, Treaty};
 
@@ -29,12 +30,26 @@ pub struct Pair {
     pub origin: Side,
     /// Canada.
     pub destination: Side,
+    _nodes: Option<Nodes>,
 }
 
 impl Pair {
     /// A pair under sv-ca that has greeted each other.
     pub async fn new(seed: u64) -> Self {
         Self::under(seed, vec![treaty::sv_ca()]).await
+    }
+
+    /// A pair of whole nodes under sv-ca, linked by loopback mTLS; its `link` is not used.
+    pub async fn over_mtls(seed: u64) -> Self {
+        let nodes = Nodes::start(seed).await;
+        let treaty = Treaty::new(seed, vec![treaty::sv_ca()]);
+        let side = |party: &treaty::Party| {
+            let data_keys = nodes.site.path(&party.party).join("data.keys");
+            Side::of_node(nodes.books(&party.party), party.keys.clone(), data_keys)
+        };
+        let (origin, destination) = (side(&treaty.origin), side(&treaty.destination));
+        let link = Link::new(&origin.core, &destination.core);
+        Self { treaty, link, clock: nodes.clock.clone(), origin, destination, _nodes: Some(nodes) }
     }
 
     /// A pair under these agreements.
@@ -45,7 +60,7 @@ impl Pair {
         let destination = Side::open(&treaty, &treaty.destination, &treaty.origin, &clock, seed).await;
         let link = Link::new(&origin.core, &destination.core);
         link.heal();
-        let pair = Self { treaty, link, clock, origin, destination };
+        let pair = Self { treaty, link, clock, origin, destination, _nodes: None };
         pair.settle().await;
         pair
     }

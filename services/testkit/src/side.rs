@@ -24,6 +24,8 @@ pub struct Side {
     pub keys: Arc<NodeKeys>,
     /// Files of the node.
     pub dir: TempDir,
+    /// File of data keys that a whole node has open; read again whenever the books are.
+    keys_of_node: Option<PathBuf>,
     stop: CancellationToken,
 }
 
@@ -50,7 +52,14 @@ impl Side {
         let core = Core::open(parts).await.unwrap();
         let stop = CancellationToken::new();
         core.start(&stop);
-        Self { core, vault, keys: own.keys.clone(), dir, stop }
+        Self { core, vault, keys: own.keys.clone(), dir, keys_of_node: None, stop }
+    }
+
+    /// A side of a whole node, which its own books and the traces look into.
+    pub(crate) fn of_node(books: Books, keys: Arc<NodeKeys>, data_keys: PathBuf) -> Self {
+        let Books { core, vault } = books;
+        let (dir, stop) = (tempfile::tempdir().unwrap(), CancellationToken::new());
+        Self { core, vault, keys, dir, keys_of_node: Some(data_keys), stop }
     }
 
     /// The exchange under an agreement.
@@ -62,7 +71,9 @@ impl Side {
     /// What the node keeps, for reading.
     #[must_use]
     pub fn books(&self) -> Books {
-        Books { core: self.core.clone(), vault: self.vault.clone() }
+        let reread = |path: &PathBuf| Arc::new(Vault::open_read_only(path).unwrap());
+        let vault = self.keys_of_node.as_ref().map_or_else(|| self.vault.clone(), reread);
+        Books { core: self.core.clone(), vault }
     }
 
     /// Holds or resumes the delivery of own entries.

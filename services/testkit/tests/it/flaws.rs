@@ -17,9 +17,17 @@ use convenio_wire::exchange::v1::Part;
 use futures::FutureExt;
 use futures::future::{join, join_all};
 
-/// A pair with an open order of `seats`.
+/// Two nodes over loopback mTLS, with an open order of `seats`.
 async fn pair(seed: u64, seats: i32) -> Pair {
-    let pair = Pair::new(seed).await;
+    with_order(Pair::over_mtls(seed).await, seats).await
+}
+
+/// The same over a line within the process, for a trace that loses one message or destroys one key.
+async fn pair_in_process(seed: u64, seats: i32) -> Pair {
+    with_order(Pair::new(seed).await, seats).await
+}
+
+async fn with_order(pair: Pair, seats: i32) -> Pair {
     pair.destination.order(SV_CA, "order", seats, true).await.unwrap();
     pair.settle().await;
     pair
@@ -263,10 +271,10 @@ async fn seat_freed_on_accept() {
 async fn alert_by_issuer() {
     let pair = pair(19, 1).await;
     let case = contracted(&pair, "p1").await;
-    pair.link.cut();
+    pair.origin.delivers(false);
     pair.origin.act(&case, "ready").await.unwrap();
     pair.origin.act(&case, "departed").await.unwrap();
-    pair.link.heal();
+    pair.origin.delivers(true);
     pair.settle().await;
     for side in [&pair.origin, &pair.destination] {
         // The destination had accepted READY_TO_TRAVEL before it came to the departure.
@@ -279,7 +287,7 @@ async fn alert_by_issuer() {
 /// `O nominate p1, O erase O.nominate:p1`: a record whose part is gone before it is delivered is decided all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn erased_is_rejected() {
-    let pair = pair(20, 1).await;
+    let pair = pair_in_process(20, 1).await;
     pair.origin.delivers(false);
     let case = Case::new("p1", "order");
     let nominated = pair.origin.act(&case, "nominate").await.unwrap();
@@ -300,7 +308,7 @@ async fn erased_is_rejected() {
 /// `…, D cosign, network loses COSIGNED`: HELLO serves the cosignature again, and nothing else has to.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hello_cosigned() {
-    let pair = pair(21, 1).await;
+    let pair = pair_in_process(21, 1).await;
     let (batches, lost) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     pair.link.intercept({
         let (batches, lost) = (batches.clone(), lost.clone());
