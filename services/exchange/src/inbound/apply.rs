@@ -36,10 +36,6 @@ pub(crate) async fn system(
 
 /// What the partner's first entries say of its keys and of what is in force.
 pub(crate) fn learn(exchange: &Exchange, body: &Body, learned: &mut Learned) {
-    let roots_of = |party: &str| {
-        let ratified = exchange.ratifications.iter().find(|(p, _)| p == party);
-        ratified.map(|(_, envelope)| envelope)
-    };
     match body {
         Body::EpochOpen(open) => {
             if let Ok(keys) = verify_epoch_open(open, &exchange.peer_origin, &exchange.partner_roots) {
@@ -49,7 +45,9 @@ pub(crate) fn learn(exchange: &Exchange, body: &Body, learned: &mut Learned) {
         Body::Ratify(ratify) => {
             let roots = [&exchange.partner_roots, &exchange.own_roots];
             let said = roots.into_iter().find_map(|roots| verify_ratify(ratify, roots).ok());
-            let said = said.filter(|s| s.digest == exchange.pack.digest() && roots_of(s.party()).is_some());
+            let said = said.filter(|s| {
+                s.digest == exchange.pack.digest() && exchange.ratifications.iter().any(|(party, _)| party == s.party())
+            });
             if let Some(said) = said
                 && !learned.ratified.iter().any(|p| p == said.party())
             {

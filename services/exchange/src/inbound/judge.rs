@@ -115,7 +115,7 @@ async fn judge(
         let position = Position { peer_size: work.log(exchange.own_log)?.size, active: learned.active };
         match &entry.form {
             Ok(form) if matches!(form.statement.body, Some(Body::Record(_))) => {
-                let verdict = record(work, core, exchange, &mut world, entry, form, &position, &mut seen).await?;
+                let verdict = record(work, core, exchange, &mut world, entry, form, &position, &mut seen);
                 verdicts.push(Verdict { index: entry.index, record_id: entry.record_id, refused: verdict.err() });
             }
             Ok(form) => apply::system(work, exchange, &mut world, form, &mut learned).await?,
@@ -143,7 +143,7 @@ struct Position {
 }
 
 #[allow(clippy::too_many_arguments)] // one entry with all that a verdict may look at
-async fn record(
+fn record(
     work: &mut Work,
     core: &Core,
     exchange: &Exchange,
@@ -152,8 +152,8 @@ async fn record(
     form: &Form,
     position: &Position,
     seen: &mut HashSet<RecordId>,
-) -> Result<Result<(), decide::Refused>, StoreError> {
-    let plain = |reason| Ok(Err(decide::Refused::plain(reason)));
+) -> Result<(), decide::Refused> {
+    let plain = |reason| Err(decide::Refused::plain(reason));
     if !position.active {
         return plain("NOT_IN_FORCE");
     }
@@ -171,7 +171,7 @@ async fn record(
         work.drop_parts(exchange.peer_log, entry.index);
     }
     apply::event(work, core, exchange, entry, form, verdict.as_ref().err());
-    Ok(verdict)
+    verdict
 }
 
 /// Stage, schema, lifecycle, gates; on success the record is applied.

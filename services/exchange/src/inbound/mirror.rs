@@ -108,7 +108,7 @@ impl Mirror {
         entries
             .map(|(bytes, index)| {
                 let statement = claimed_statement(&bytes).unwrap_or_default();
-                let screened = screen::commitments(&self.exchange, &statement, parts.remove(&index));
+                let screened = screen::commitments(&statement, parts.remove(&index));
                 let record_id = record_id(&statement);
                 Arrived {
                     row: EntryRow {

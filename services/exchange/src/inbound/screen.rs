@@ -32,7 +32,7 @@ pub(crate) enum Screened {
 }
 
 /// Checks the parts of one entry against its commitments.
-pub(crate) fn commitments(exchange: &Exchange, statement: &Statement, parts: Option<EntryParts>) -> Vec<Screened> {
+pub(crate) fn commitments(statement: &Statement, parts: Option<EntryParts>) -> Vec<Screened> {
     let commitments = match &statement.body {
         Some(Body::Record(record)) => record.commitments.as_slice(),
         Some(Body::Outcome(outcome)) => outcome.commitments.as_slice(),
@@ -57,17 +57,11 @@ pub(crate) fn commitments(exchange: &Exchange, statement: &Statement, parts: Opt
             }
             match Part::decode(salted.part.as_slice()) {
                 Ok(part) if part.encode_to_vec() != salted.part => Screened::Drop("NON_CANONICAL"),
-                // A class of the partner's own making would cost a data key each.
-                Ok(part) if part.retention_class != class_of(exchange, &part.message_name) => Screened::Drop("SCHEMA"),
                 Ok(part) => Screened::Keep { salted, class: part.retention_class.clone(), part: Box::new(part) },
                 Err(_) => Screened::Drop("SCHEMA"),
             }
         })
         .collect()
-}
-
-fn class_of<'e>(exchange: &'e Exchange, message_name: &str) -> &'e str {
-    if message_name == DETAIL { CLASS } else { exchange.pack.class_of(message_name) }
 }
 
 /// Subject that the leading part names.
@@ -128,7 +122,8 @@ pub(super) async fn disclosure<T>(
     Ok(arrived)
 }
 
-/// A part of a RECORD: nothing but what the agreement lets cross by `stage`, and a header in which nothing else hides.
+/// A part of a RECORD: nothing but what the agreement lets cross by `stage`, and a header in which nothing else hides; a
+/// retention class of the partner's own making would also cost a data key each.
 fn record_part(exchange: &Exchange, part: &Part, stage: StageId) -> Result<(), &'static str> {
     let header = subject_of(&part.subject_ref).is_some()
         && matches!(part.supersedes.len(), 0 | 16)
@@ -145,7 +140,8 @@ fn record_part(exchange: &Exchange, part: &Part, stage: StageId) -> Result<(), &
 fn detail_part(part: &Part) -> Result<(), &'static str> {
     let detail = OutcomeDetail::decode(part.message.as_slice()).map_err(|_| "SCHEMA")?;
     let canonical = detail.encode_to_vec() == part.message;
-    if part.message_name == DETAIL && canonical { Ok(()) } else { Err("SCHEMA") }
+    let header = part.message_name == DETAIL && part.retention_class == CLASS;
+    if header && canonical { Ok(()) } else { Err("SCHEMA") }
 }
 
 /// The latest stage at which an act could be judged: own undecided transitions counted as accepted, and the issuer's own
