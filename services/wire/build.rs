@@ -10,6 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "convenio/agreement/v1/ratification.proto",
         "convenio/exchange/v1/entry.proto",
         "convenio/exchange/v1/exchange_service.proto",
+        "convenio/exchange/v1/journal.proto",
         "convenio/registry/v1/resource.proto",
         "convenio/registry/v1/agency.proto",
         "convenio/registry/v1/employer.proto",

@@ -84,6 +84,7 @@ fn log_id(logs: &mut Vec<LogRow>, origin: &str, agreement: &str, partner: &Partn
         cosigned_size: 0,
         entangled: 0,
         alarm: String::new(),
+        closed: false,
         time_ms: 0,
     });
     id

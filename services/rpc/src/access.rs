@@ -126,6 +126,8 @@ pub(crate) static TABLE: &[Rule] = &[
     read("/convenio.registry.v1.PlacementService/ListPlacementEvents").by_agreement(),
     own("/convenio.consular.v1.ConsularService/Sync", &[CONSULATE]).by_agreement().streams().purpose(),
     own("/convenio.exchange.v1.ExchangeService/Exchange", &[NODE]).side(Side::Partner).streams(),
+    own("/convenio.exchange.v1.ExchangeService/GetRecovery", &[NODE]).side(Side::Partner),
+    own("/convenio.exchange.v1.ExchangeService/Refill", &[NODE]).side(Side::Partner).streams(),
     state("/convenio.node.v1.NodeService/ListExchanges").by_agreement(),
     state("/convenio.node.v1.NodeService/GetRecord").by_agreement(),
     own("/grpc.health.v1.Health/Check", ANY).side(Side::Either).by_agreement(),

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use convenio_model::{RecordId, Ref};
 use convenio_store::{
     CheckpointRow, EntryRow, EventRow, ExternalKey, Kind, LogId, LogRow, PartRow, RejectionRow, RequestKey, RequestRow,
-    ResourceKey, ResourceRow, Store, StoreError, SubjectKeyRow, TileRow, Tx, ViewKey, ViewKind, ViewRow,
+    ResourceKey, ResourceRow, StateRow, Store, StoreError, SubjectKeyRow, TileRow, Tx, ViewKey, ViewKind, ViewRow,
 };
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqlitePool};
@@ -177,5 +177,17 @@ impl Store for SqliteStore {
 
     async fn subject_keys(&self, subjects: &[Ref]) -> Result<Vec<SubjectKeyRow>, StoreError> {
         registry::subject_keys(&mut *self.reader().await?, subjects).await
+    }
+
+    async fn parts_of_key(&self, key_id: [u8; 16]) -> Result<Vec<PartRow>, StoreError> {
+        log::parts_of_key(&mut *self.reader().await?, key_id).await
+    }
+
+    async fn state(&self, key: &str) -> Result<Option<StateRow>, StoreError> {
+        Ok(registry::states(&mut *self.reader().await?, &[key.to_owned()]).await?.pop())
+    }
+
+    async fn states(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<StateRow>, StoreError> {
+        registry::state_page(&mut *self.reader().await?, prefix, after, limit).await
     }
 }

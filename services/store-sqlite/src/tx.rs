@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use convenio_model::{RecordId, Ref};
 use convenio_store::{
     EntryHead, EntryRow, ExternalKey, LogId, LogRow, PartRow, RequestKey, RequestRow, ResourceKey, ResourceRow,
-    StoreError, SubjectKeyRow, TileRow, Tx, ViewKey, ViewRow, Writes,
+    StateRow, StoreError, SubjectKeyRow, TileRow, Tx, ViewKey, ViewRow, Writes,
 };
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
@@ -85,6 +85,14 @@ impl Tx for SqliteTx {
 
     async fn logs(&mut self) -> Result<Vec<LogRow>, StoreError> {
         log::logs(&mut self.tx).await
+    }
+
+    async fn parts_of_key(&mut self, key_id: [u8; 16]) -> Result<Vec<PartRow>, StoreError> {
+        log::parts_of_key(&mut self.tx, key_id).await
+    }
+
+    async fn states(&mut self, keys: &[String]) -> Result<Vec<StateRow>, StoreError> {
+        registry::states(&mut self.tx, keys).await
     }
 
     async fn last_change(&mut self) -> Result<u64, StoreError> {

@@ -156,7 +156,7 @@ async fn a_newer_schema_is_refused() {
     run(
         &mut conn,
         "INSERT INTO _sqlx_migrations SELECT 9999, description, installed_on, success, checksum, \
-                    execution_time FROM _sqlx_migrations",
+                    execution_time FROM _sqlx_migrations LIMIT 1",
     )
     .await
     .unwrap();
@@ -184,7 +184,9 @@ async fn the_database_itself_refuses_to_rewrite_history() {
             "event" => "body = x'00'",
             _ => "key_id = x'00'",
         };
-        for statement in [format!("UPDATE {table} SET {column}"), format!("DELETE FROM {table}")] {
+        // A data key is forgotten when what it sealed is erased.
+        let delete = (table != "subject_key").then(|| format!("DELETE FROM {table}"));
+        for statement in std::iter::once(format!("UPDATE {table} SET {column}")).chain(delete) {
             let refusal = run(&mut conn, &statement).await.unwrap_err();
             assert!(refusal.to_string().contains("append-only"), "{statement}: {refusal}");
         }
@@ -255,6 +257,7 @@ fn one_of_each() -> Writes {
         cosigned_size: 0,
         entangled: 0,
         alarm: String::new(),
+        closed: false,
         time_ms: 1,
     };
     let record_id = Ref([1; 16]);

@@ -30,6 +30,8 @@ pub async fn run(open: impl AsyncFn() -> Arc<dyn Store>) -> Result<(), StoreErro
     logs::what_is_appended_is_never_replaced(&*open().await).await?;
     logs::a_head_keeps_its_root_and_gains_one_note(&*open().await).await?;
     logs::accepted_is_standing_and_not_rejected(&*open().await).await?;
+    logs::a_part_is_sealed_anew_and_its_key_forgotten(&*open().await).await?;
+    logs::a_state_is_put_replaced_and_let_go(&*open().await).await?;
     logs::a_big_batch_is_one_commit(&*open().await).await?;
     logs::a_number_out_of_range_is_refused(&*open().await).await?;
 

@@ -12,6 +12,7 @@ mod work;
 pub use ports::{Store, StoreError, Tx};
 pub use rows::{
     CheckpointRow, EntryHead, EntryRow, EventRow, ExternalKey, Kind, LogId, LogRow, PartRow, RejectionRow, RequestKey,
-    RequestRow, ResourceKey, ResourceRow, Subject, SubjectKeyRow, TileRow, ViewKey, ViewKind, ViewRow, Writes,
+    RequestRow, ResourceKey, ResourceRow, StateRow, Subject, SubjectKeyRow, TileRow, ViewKey, ViewKind, ViewRow,
+    Writes,
 };
 pub use work::{Committed, Staged, StagedPart, Work};

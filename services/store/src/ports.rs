@@ -5,7 +5,7 @@ use convenio_model::{RecordId, Ref};
 
 use crate::rows::{
     CheckpointRow, EntryHead, EntryRow, EventRow, ExternalKey, Kind, LogId, LogRow, PartRow, RejectionRow, RequestKey,
-    RequestRow, ResourceKey, ResourceRow, SubjectKeyRow, TileRow, ViewKey, ViewKind, ViewRow, Writes,
+    RequestRow, ResourceKey, ResourceRow, StateRow, SubjectKeyRow, TileRow, ViewKey, ViewKind, ViewRow, Writes,
 };
 
 /// The database did not do what was asked. Never carries a value of a row.
@@ -84,6 +84,12 @@ pub trait Store: Send + Sync + 'static {
     async fn rejections(&self, log: LogId) -> Result<Vec<RejectionRow>, StoreError>;
     /// Data keys of subjects.
     async fn subject_keys(&self, subjects: &[Ref]) -> Result<Vec<SubjectKeyRow>, StoreError>;
+    /// Parts in any log that this data key seals, ascending by (log, index, part).
+    async fn parts_of_key(&self, key_id: [u8; 16]) -> Result<Vec<PartRow>, StoreError>;
+    /// One state.
+    async fn state(&self, key: &str) -> Result<Option<StateRow>, StoreError>;
+    /// States whose key begins with `prefix` and is above `after`, ascending, at most `limit`.
+    async fn states(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<StateRow>, StoreError>;
 }
 
 /// The write transaction: bulk loads, then one commit. Dropping it rolls back.
@@ -116,6 +122,10 @@ pub trait Tx: Send {
     async fn tile(&mut self, log: LogId, level: u8, index: u64) -> Result<Option<TileRow>, StoreError>;
     /// All log heads.
     async fn logs(&mut self) -> Result<Vec<LogRow>, StoreError>;
+    /// Parts in any log that this data key seals, ascending by (log, index, part).
+    async fn parts_of_key(&mut self, key_id: [u8; 16]) -> Result<Vec<PartRow>, StoreError>;
+    /// States that exist among `keys`.
+    async fn states(&mut self, keys: &[String]) -> Result<Vec<StateRow>, StoreError>;
     /// The largest `change` of any view.
     async fn last_change(&mut self) -> Result<u64, StoreError>;
     /// Stores everything durably, or nothing.

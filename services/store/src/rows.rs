@@ -153,6 +153,8 @@ pub struct LogRow {
     pub entangled: u64,
     /// Empty, or why it is frozen.
     pub alarm: String,
+    /// Its epoch is over: nothing is sequenced in it (own) or mirrored in it (mirror) any more.
+    pub closed: bool,
     /// Time of the last entry or check, Unix ms.
     pub time_ms: u64,
 }
@@ -230,6 +232,16 @@ pub struct SubjectKeyRow {
     pub key_id: [u8; 16],
 }
 
+/// A small durable fact of the node that is no record: what its witness cosigned, a challenge it gave, an epoch it
+/// granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateRow {
+    /// Path, for example `witness/<hex sha256 of an origin>`.
+    pub key: String,
+    /// Value, in the form of whoever owns the path.
+    pub body: Vec<u8>,
+}
+
 /// A full tile of hashes. Append-only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TileRow {
@@ -289,6 +301,8 @@ pub struct Writes {
     pub logs: Vec<LogRow>,
     /// Appended.
     pub entries: Vec<EntryRow>,
+    /// Stored parts (log, index, part) that go; applied before `parts`, so that one can be put back re-sealed.
+    pub part_replaced: Vec<(LogId, u64, u32)>,
     /// Appended.
     pub parts: Vec<PartRow>,
     /// Entries (log, index) whose parts go, those of this commit among them.
@@ -299,8 +313,14 @@ pub struct Writes {
     pub checkpoints: Vec<CheckpointRow>,
     /// Appended.
     pub rejections: Vec<RejectionRow>,
+    /// Subjects whose data key is forgotten; applied before `subject_keys`.
+    pub subject_key_delete: Vec<Ref>,
     /// Appended.
     pub subject_keys: Vec<SubjectKeyRow>,
+    /// States that go; applied before `states`.
+    pub state_delete: Vec<String>,
+    /// Inserted, or replaced by key.
+    pub states: Vec<StateRow>,
 }
 
 impl Writes {
@@ -316,10 +336,14 @@ impl Writes {
             && self.logs.is_empty()
             && self.entries.is_empty()
             && self.parts.is_empty()
+            && self.part_replaced.is_empty()
             && self.part_delete.is_empty()
             && self.tiles.is_empty()
             && self.checkpoints.is_empty()
             && self.rejections.is_empty()
+            && self.subject_key_delete.is_empty()
             && self.subject_keys.is_empty()
+            && self.state_delete.is_empty()
+            && self.states.is_empty()
     }
 }

@@ -71,6 +71,7 @@ struct Cache {
     requests: HashMap<RequestKey, Option<RequestRow>>,
     views: HashMap<ViewKey, Option<ViewRow>>,
     subject_keys: HashMap<Ref, Option<[u8; 16]>>,
+    states: HashMap<String, Option<StateRow>>,
     tiles: HashMap<(LogId, u8, u64), Option<TileRow>>,
     logs: BTreeMap<LogId, LogRow>,
 }
@@ -234,8 +235,23 @@ impl Work {
     /// From the database.
     pub async fn subject_key(&mut self, subject: Ref) -> Result<Option<[u8; 16]>, StoreError> {
         self.load_subject_keys(&[subject]).await?;
-        let put = layered!(self.subject_keys, &subject).map(|row| row.key_id);
-        Ok(put.or_else(|| self.cache.subject_keys.get(&subject).copied().flatten()))
+        Ok(match layered!(self.subject_keys, &subject) {
+            Some(change) => change.to,
+            None => self.cache.subject_keys.get(&subject).copied().flatten(),
+        })
+    }
+
+    /// One state.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn state(&mut self, key: &str) -> Result<Option<StateRow>, StoreError> {
+        let key = key.to_owned();
+        load_missing!(self.states.states, std::slice::from_ref(&key), row => (row.key.clone(), row));
+        Ok(match layered!(self.states, &key) {
+            Some(changed) => changed.clone(),
+            None => self.cache.states.get(&key).cloned().flatten(),
+        })
     }
 
     /// Loads many subjects' data keys in one statement.

@@ -20,6 +20,12 @@ pub const STATEMENT_TYPE: &str = "application/vnd.convenio.statement.v1+protobuf
 pub const RATIFICATION_TYPE: &str = "application/vnd.convenio.ratification.v1+protobuf";
 /// DSSE payload type of the authorisation of an epoch.
 pub const EPOCH_TYPE: &str = "application/vnd.convenio.epoch.v1+protobuf";
+/// DSSE payload type of a key manifest that replaces another.
+pub const KEYS_TYPE: &str = "application/vnd.convenio.keys.v1+protobuf";
+/// DSSE payload type of the revocation of a key.
+pub const REVOCATION_TYPE: &str = "application/vnd.convenio.revocation.v1+protobuf";
+/// DSSE payload type of a request to refill a lost log.
+pub const RECOVERY_TYPE: &str = "application/vnd.convenio.recovery.v1+protobuf";
 
 /// Largest encoded entry, bytes (it is stored behind a 16-bit length).
 pub const MAX_ENTRY: usize = 65_535;

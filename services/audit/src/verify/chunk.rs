@@ -134,7 +134,7 @@ fn kind_of(statement: &Statement) -> (Kind, Vec<Vec<u8>>) {
         Some(Body::Erase(_) | Body::EraseAnswer(_)) => (Kind::Erase, Vec::new()),
         Some(Body::PeerCheckpoint(_)) => (Kind::PeerCheckpoint, Vec::new()),
         // The rotation of keys has no signed form yet: nothing that follows one could be trusted.
-        Some(Body::KeyRotate(_)) | None => (Kind::Unreadable, Vec::new()),
+        Some(Body::KeyRotate(_) | Body::Revoke(_)) | None => (Kind::Unreadable, Vec::new()),
     }
 }
 

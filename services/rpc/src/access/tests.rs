@@ -45,7 +45,7 @@ fn an_unlisted_method_has_no_rule() {
 fn only_a_partners_node_replicates_and_a_partner_calls_nothing_else_but_health() {
     for rule in TABLE {
         match rule.path {
-            "/convenio.exchange.v1.ExchangeService/Exchange" => {
+            path if path.starts_with("/convenio.exchange.v1.ExchangeService/") => {
                 assert_eq!((rule.side, rule.roles), (Side::Partner, &["node"][..]));
             }
             path if path.starts_with("/grpc.health.v1.Health/") => assert_eq!(rule.side, Side::Either),

@@ -7,7 +7,9 @@ use convenio_exchange::Core;
 use convenio_exchange::session::{self, Message};
 use convenio_wire::exchange::v1::exchange_request::Message as Asked;
 use convenio_wire::exchange::v1::exchange_response::Message as Answered;
-use convenio_wire::exchange::v1::{ExchangeRequest, ExchangeResponse};
+use convenio_wire::exchange::v1::{
+    ExchangeRequest, ExchangeResponse, GetRecoveryRequest, Recovery, RefillRequest, RefillResponse,
+};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
@@ -37,6 +39,15 @@ impl Session {
 #[tonic::async_trait]
 impl ExchangeService for Session {
     type ExchangeStream = BoxStream<'static, Result<ExchangeResponse, Status>>;
+    type RefillStream = BoxStream<'static, Result<RefillResponse, Status>>;
+
+    async fn get_recovery(&self, _: Request<GetRecoveryRequest>) -> Result<Response<Recovery>, Status> {
+        Err(Status::unimplemented("recovery"))
+    }
+
+    async fn refill(&self, _: Request<RefillRequest>) -> Result<Response<Self::RefillStream>, Status> {
+        Err(Status::unimplemented("recovery"))
+    }
 
     async fn exchange(
         &self,

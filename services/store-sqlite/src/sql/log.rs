@@ -8,7 +8,7 @@ use super::{BINDS, Cells, PREPARED_ROWS, bound, decoded};
 
 pub(crate) async fn logs(conn: &mut SqliteConnection) -> Result<Vec<LogRow>, StoreError> {
     let query = "SELECT id, origin, agreement, partner, epoch, own, size, peaks, settled, records, decided, rejected, \
-                 settled_records, cosigned, cosigned_size, entangled, alarm, time_ms FROM log ORDER BY id";
+                 settled_records, cosigned, cosigned_size, entangled, alarm, time_ms, closed FROM log ORDER BY id";
     decoded("log", sqlx::query(query).fetch_all(conn).await, |row| {
         Ok(LogRow {
             id: row.integer(0)?,
@@ -29,6 +29,7 @@ pub(crate) async fn logs(conn: &mut SqliteConnection) -> Result<Vec<LogRow>, Sto
             entangled: row.number(15)?,
             alarm: row.text(16)?,
             time_ms: row.number(17)?,
+            closed: row.flag(18)?,
         })
     })
 }
@@ -84,6 +85,19 @@ pub(crate) async fn parts(
     let query = sqlx::query(query).bind(log).bind(bound(begin)).bind(bound(end));
     decoded("part", query.fetch_all(conn).await, |row| {
         Ok(PartRow { log, index: row.number(0)?, part: row.small(1)?, key_id: row.array(2)?, sealed: row.bytes(3)? })
+    })
+}
+
+pub(crate) async fn parts_of_key(conn: &mut SqliteConnection, key_id: [u8; 16]) -> Result<Vec<PartRow>, StoreError> {
+    let query = "SELECT log, idx, part, key_id, sealed FROM part WHERE key_id = ? ORDER BY log, idx, part";
+    decoded("part", sqlx::query(query).bind(key_id.to_vec()).fetch_all(conn).await, |row| {
+        Ok(PartRow {
+            log: row.integer(0)?,
+            index: row.number(1)?,
+            part: row.small(2)?,
+            key_id: row.array(3)?,
+            sealed: row.bytes(4)?,
+        })
     })
 }
 

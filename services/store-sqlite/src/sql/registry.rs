@@ -2,8 +2,8 @@
 
 use convenio_model::Ref;
 use convenio_store::{
-    EventRow, ExternalKey, Kind, RequestKey, RequestRow, ResourceKey, ResourceRow, StoreError, SubjectKeyRow, ViewKey,
-    ViewKind, ViewRow,
+    EventRow, ExternalKey, Kind, RequestKey, RequestRow, ResourceKey, ResourceRow, StateRow, StoreError, SubjectKeyRow,
+    ViewKey, ViewKind, ViewRow,
 };
 use sqlx::query_builder::Separated;
 use sqlx::{QueryBuilder, SqliteConnection};
@@ -189,6 +189,33 @@ pub(crate) async fn subject_keys(
     };
     let decode = |row: &Cells<'_>| Ok(SubjectKeyRow { subject: row.id(0)?, key_id: row.array(1)? });
     SUBJECT_KEYS.fetch(conn, subjects, bind, decode).await
+}
+
+pub(super) const STATES: Lookup =
+    Lookup { table: "state", select: "SELECT key, body", key_columns: 1, join: "key = k.column1" };
+
+pub(crate) async fn states(conn: &mut SqliteConnection, keys: &[String]) -> Result<Vec<StateRow>, StoreError> {
+    let bind = |row: &mut Separated<'_, _, _>, key: &String| {
+        row.push_bind(key.clone());
+    };
+    STATES.fetch(conn, keys, bind, state).await
+}
+
+pub(crate) async fn state_page(
+    conn: &mut SqliteConnection,
+    prefix: &str,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<StateRow>, StoreError> {
+    // Keys are ASCII paths: what begins with the prefix lies between it and itself with the last code point behind.
+    let query = "SELECT key, body FROM state WHERE key >= ? AND key < ? AND key > ? ORDER BY key LIMIT ?";
+    let end = format!("{prefix}\u{10ffff}");
+    let query = sqlx::query(query).bind(prefix).bind(end).bind(after).bind(limit);
+    decoded("state", query.fetch_all(conn).await, state)
+}
+
+fn state(row: &Cells<'_>) -> Result<StateRow, StoreError> {
+    Ok(StateRow { key: row.text(0)?, body: row.bytes(1)? })
 }
 
 pub(crate) async fn last_change(conn: &mut SqliteConnection) -> Result<u64, StoreError> {

@@ -2,8 +2,8 @@
 
 use convenio_model::Ref;
 use convenio_store::{
-    CheckpointRow, EntryRow, EventRow, ExternalKey, LogRow, PartRow, RejectionRow, RequestRow, ResourceRow, StoreError,
-    SubjectKeyRow, TileRow, ViewRow, Writes,
+    CheckpointRow, EntryRow, EventRow, ExternalKey, LogId, LogRow, PartRow, RejectionRow, RequestRow, ResourceRow,
+    StateRow, StoreError, SubjectKeyRow, TileRow, ViewRow, Writes,
 };
 use sqlx::query_builder::Separated;
 use sqlx::{Encode, QueryBuilder, Sqlite, SqliteConnection, Type};
@@ -21,6 +21,7 @@ pub(crate) async fn apply(conn: &mut SqliteConnection, writes: Writes) -> Result
     run(conn, &EVENT, writes.events, event).await?;
     run(conn, &LOG, writes.logs, log).await?;
     run(conn, &ENTRY, writes.entries, entry).await?;
+    run(conn, &PART_REPLACED, writes.part_replaced, part_key).await?;
     run(conn, &PART, writes.parts, part).await?;
     for (log, index) in writes.part_delete {
         sqlx::query(PART_DELETE).bind(log).bind(index.cast_signed()).execute(&mut *conn).await.map_err(failed)?;
@@ -28,7 +29,16 @@ pub(crate) async fn apply(conn: &mut SqliteConnection, writes: Writes) -> Result
     run(conn, &TILE, writes.tiles, tile).await?;
     run(conn, &CHECKPOINT, writes.checkpoints, checkpoint).await?;
     run(conn, &REJECTION, writes.rejections, rejection).await?;
-    run(conn, &SUBJECT_KEY, writes.subject_keys, subject_key).await
+    run(conn, &SUBJECT_KEY_DELETE, writes.subject_key_delete, |values, subject| {
+        values.id(subject);
+    })
+    .await?;
+    run(conn, &SUBJECT_KEY, writes.subject_keys, subject_key).await?;
+    run(conn, &STATE_DELETE, writes.state_delete, |values, key| {
+        values.put(key);
+    })
+    .await?;
+    run(conn, &STATE, writes.states, state).await
 }
 
 const PART_DELETE: &str = "DELETE FROM part WHERE log = ?1 AND idx = ?2";
@@ -79,19 +89,26 @@ const EVENT: Statement = Statement { head: "INSERT INTO event (agreement, placem
 // What names a log never changes: another origin under its number becomes NULL, which the column refuses.
 const LOG: Statement = Statement {
     head: "INSERT INTO log (id, origin, agreement, partner, epoch, own, size, peaks, settled, records, decided, \
-           rejected, settled_records, cosigned, cosigned_size, entangled, alarm, time_ms) ",
-    columns: 18,
+           rejected, settled_records, cosigned, cosigned_size, entangled, alarm, time_ms, closed) ",
+    columns: 19,
     tail: " ON CONFLICT (id) DO UPDATE SET origin = CASE WHEN origin = excluded.origin THEN origin END, \
            size = excluded.size, peaks = excluded.peaks, settled = excluded.settled, records = excluded.records, \
            decided = excluded.decided, rejected = excluded.rejected, settled_records = excluded.settled_records, \
            cosigned = excluded.cosigned, cosigned_size = excluded.cosigned_size, entangled = excluded.entangled, \
-           alarm = excluded.alarm, time_ms = excluded.time_ms",
+           alarm = excluded.alarm, time_ms = excluded.time_ms, closed = excluded.closed",
 };
 
 const ENTRY: Statement = Statement {
     head: "INSERT INTO entry (log, idx, record_id, is_record, subject_kind, subject, leaf, bytes) ",
     columns: 8,
     tail: "",
+};
+
+// Joined, as above.
+pub(super) const PART_REPLACED: Statement = Statement {
+    head: "DELETE FROM part WHERE rowid IN (SELECT p.rowid FROM (",
+    columns: 3,
+    tail: ") AS k CROSS JOIN part AS p ON p.log = k.column1 AND p.idx = k.column2 AND p.part = k.column3)",
 };
 
 const PART: Statement = Statement { head: "INSERT INTO part (log, idx, part, key_id, sealed) ", columns: 5, tail: "" };
@@ -110,6 +127,17 @@ const REJECTION: Statement =
     Statement { head: "INSERT INTO rejection (log, idx, record_id, reason) ", columns: 4, tail: "" };
 
 const SUBJECT_KEY: Statement = Statement { head: "INSERT INTO subject_key (subject, key_id) ", columns: 2, tail: "" };
+
+const SUBJECT_KEY_DELETE: Statement =
+    Statement { head: "DELETE FROM subject_key WHERE subject IN (", columns: 1, tail: ")" };
+
+const STATE: Statement = Statement {
+    head: "INSERT INTO state (key, body) ",
+    columns: 2,
+    tail: " ON CONFLICT (key) DO UPDATE SET body = excluded.body",
+};
+
+const STATE_DELETE: Statement = Statement { head: "DELETE FROM state WHERE key IN (", columns: 1, tail: ")" };
 
 async fn run<T>(
     conn: &mut SqliteConnection,
@@ -191,7 +219,7 @@ fn log(values: &mut Values<'_, '_>, row: LogRow) {
     values.put(row.id).put(row.origin).put(row.agreement).put(row.partner).number(row.epoch).put(row.own);
     values.number(row.size).put(row.peaks).number(row.settled).number(row.records).number(row.decided);
     values.number(row.rejected).number(row.settled_records).put(row.cosigned).number(row.cosigned_size);
-    values.number(row.entangled).put(row.alarm).number(row.time_ms);
+    values.number(row.entangled).put(row.alarm).number(row.time_ms).put(row.closed);
 }
 
 fn entry(values: &mut Values<'_, '_>, row: EntryRow) {
@@ -204,6 +232,10 @@ fn part(values: &mut Values<'_, '_>, row: PartRow) {
     values.put(row.log).number(row.index).put(i64::from(row.part)).put(row.key_id.to_vec()).put(row.sealed);
 }
 
+fn part_key(values: &mut Values<'_, '_>, (log, index, part): (LogId, u64, u32)) {
+    values.put(log).number(index).put(i64::from(part));
+}
+
 fn tile(values: &mut Values<'_, '_>, row: TileRow) {
     values.put(row.log).put(i64::from(row.level)).number(row.index).put(row.hashes);
 }
@@ -214,6 +246,10 @@ fn checkpoint(values: &mut Values<'_, '_>, row: CheckpointRow) {
 
 fn rejection(values: &mut Values<'_, '_>, row: RejectionRow) {
     values.put(row.log).number(row.index).id(row.record_id).put(row.reason);
+}
+
+fn state(values: &mut Values<'_, '_>, row: StateRow) {
+    values.put(row.key).put(row.body);
 }
 
 fn subject_key(values: &mut Values<'_, '_>, row: SubjectKeyRow) {

@@ -65,6 +65,7 @@ pub(super) fn log(id: LogId, size: u64) -> LogRow {
         cosigned_size: 7,
         entangled: 8,
         alarm: String::new(),
+        closed: id % 2 == 0,
         time_ms: 9,
     }
 }

@@ -91,6 +91,60 @@ pub(super) async fn accepted_is_standing_and_not_rejected(store: &dyn Store) -> 
     Ok(())
 }
 
+pub(super) async fn a_part_is_sealed_anew_and_its_key_forgotten(store: &dyn Store) -> Result<(), StoreError> {
+    let subject_keys = vec![SubjectKeyRow { subject: reference(1), key_id: [5; 16] }];
+    commit(store, Writes { subject_keys, ..filled_log(1, 4) }).await?;
+    assert_eq!(store.parts_of_key([5; 16]).await?, (0..4).map(|i| part(1, i, 0)).collect::<Vec<_>>());
+
+    let anew = PartRow { key_id: [6; 16], sealed: vec![1; 9], ..part(1, 2, 0) };
+    let mut work = group(store).await?;
+    work.begin_job();
+    assert_eq!(work.parts_of_key([5; 16]).await?.len(), 4);
+    work.drop_part(1, 1, 0);
+    work.drop_part(1, 2, 0);
+    work.push_part(anew.clone());
+    work.drop_subject_key(reference(1));
+    assert_eq!(work.subject_key(reference(1)).await?, None);
+    work.put_subject_key(SubjectKeyRow { subject: reference(1), key_id: [6; 16] });
+    assert_eq!(work.subject_key(reference(1)).await?, Some([6; 16]));
+    assert_eq!(work.parts_of_key([5; 16]).await?, [part(1, 0, 0), part(1, 3, 0)]);
+    assert_eq!(work.parts(1, 0, 4).await?, [part(1, 0, 0), anew.clone(), part(1, 3, 0)]);
+    work.keep_job();
+    work.commit().await?;
+
+    assert_eq!(store.parts(1, 0, 4).await?, [part(1, 0, 0), anew.clone(), part(1, 3, 0)]);
+    assert_eq!(store.parts_of_key([6; 16]).await?, [anew]);
+    assert_eq!(store.subject_keys(&[reference(1)]).await?[0].key_id, [6; 16]);
+    Ok(())
+}
+
+pub(super) async fn a_state_is_put_replaced_and_let_go(store: &dyn Store) -> Result<(), StoreError> {
+    let state = |key: &str, body: &[u8]| StateRow { key: key.to_owned(), body: body.to_vec() };
+    let states = vec![state("a/1", b"one"), state("a/2", b"two"), state("b/1", b"")];
+    commit(store, Writes { states, ..Writes::default() }).await?;
+    assert_eq!(store.state("a/2").await?, Some(state("a/2", b"two")));
+    assert_eq!(store.state("a/3").await?, None);
+    assert_eq!(store.states("a/", "", 10).await?, [state("a/1", b"one"), state("a/2", b"two")]);
+    assert_eq!(store.states("a/", "a/1", 10).await?, [state("a/2", b"two")]);
+    assert_eq!(store.states("", "", 1).await?, [state("a/1", b"one")]);
+
+    let mut work = group(store).await?;
+    work.begin_job();
+    work.put_state("a/1", Some(b"uno".to_vec()));
+    work.put_state("a/2", None);
+    work.put_state("c", Some(vec![]));
+    assert_eq!(work.state("a/1").await?, Some(state("a/1", b"uno")));
+    assert_eq!(work.state("a/2").await?, None);
+    assert_eq!(work.state("b/1").await?, Some(state("b/1", b"")));
+    work.keep_job();
+    work.begin_job();
+    work.put_state("b/1", None);
+    work.drop_job();
+    work.commit().await?;
+    assert_eq!(store.states("", "", 10).await?, [state("a/1", b"uno"), state("b/1", b""), state("c", b"")]);
+    Ok(())
+}
+
 pub(super) async fn a_big_batch_is_one_commit(store: &dyn Store) -> Result<(), StoreError> {
     let mut writes = filled_log(1, 5_000);
     writes.parts.extend((0..5_000).map(|index| part(1, index, 1)));

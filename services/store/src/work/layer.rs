@@ -15,10 +15,12 @@ pub(super) struct Layer {
     pub externals: Puts<ExternalKey, ExternalChange>,
     pub requests: Puts<RequestKey, RequestRow>,
     pub views: Puts<ViewKey, ViewRow>,
-    pub subject_keys: Puts<Ref, SubjectKeyRow>,
+    pub subject_keys: Puts<Ref, SubjectKeyChange>,
+    pub states: Puts<String, Option<StateRow>>,
     pub logs: BTreeMap<LogId, LogRow>,
     pub entries: BTreeMap<(LogId, u64), EntryRow>,
     pub parts: BTreeMap<(LogId, u64, u32), PartRow>,
+    pub part_replaced: BTreeSet<(LogId, u64, u32)>,
     pub part_delete: BTreeSet<(LogId, u64)>,
     pub tiles: BTreeMap<(LogId, u8, u64), TileRow>,
     pub rejections: BTreeMap<(LogId, u64), RejectionRow>,
@@ -34,6 +36,13 @@ pub(super) struct ExternalChange {
     pub deleted: bool,
 }
 
+/// Data key of a subject after the change, and whether the stored one has to go first.
+#[derive(Clone, Copy, Default)]
+pub(super) struct SubjectKeyChange {
+    pub to: Option<[u8; 16]>,
+    pub deleted: bool,
+}
+
 impl Layer {
     /// Lays the changes of `later` over these.
     pub fn absorb(&mut self, later: Self) {
@@ -43,9 +52,16 @@ impl Layer {
         }
         self.requests.absorb(later.requests);
         self.views.absorb(later.views);
-        self.subject_keys.absorb(later.subject_keys);
+        for (subject, change) in later.subject_keys.into_ordered() {
+            self.change_subject_key(subject, change);
+        }
+        self.states.absorb(later.states);
         self.logs.extend(later.logs);
         self.entries.extend(later.entries);
+        for gone in &later.part_replaced {
+            self.parts.remove(gone);
+        }
+        self.part_replaced.extend(later.part_replaced);
         self.parts.extend(later.parts);
         self.part_delete.extend(later.part_delete);
         self.tiles.extend(later.tiles);
@@ -61,9 +77,17 @@ impl Layer {
         self.externals.put(key, ExternalChange { to: change.to, deleted });
     }
 
+    /// As [`Self::change_external`], for the data key of a subject.
+    pub fn change_subject_key(&mut self, subject: Ref, change: SubjectKeyChange) {
+        let deleted = change.deleted || self.subject_keys.value(&subject).is_some_and(|earlier| earlier.deleted);
+        self.subject_keys.put(subject, SubjectKeyChange { to: change.to, deleted });
+    }
+
     /// One row for each key, in the order of the last changes; views are numbered after `last_change`.
     pub fn into_writes(self, last_change: u64) -> Writes {
         let externals = self.externals.into_ordered();
+        let subject_keys = self.subject_keys.into_ordered();
+        let states = self.states.into_ordered();
         let mut views = self.views.into_rows();
         for (view, change) in views.iter_mut().zip(last_change + 1..) {
             view.change = change;
@@ -78,11 +102,18 @@ impl Layer {
             logs: self.logs.into_values().collect(),
             entries: self.entries.into_values().collect(),
             parts: self.parts.into_values().collect(),
+            part_replaced: self.part_replaced.into_iter().collect(),
             part_delete: self.part_delete.into_iter().collect(),
             tiles: self.tiles.into_values().collect(),
             checkpoints: self.checkpoints,
             rejections: self.rejections.into_values().collect(),
-            subject_keys: self.subject_keys.into_rows(),
+            subject_key_delete: subject_keys.iter().filter(|(_, c)| c.deleted).map(|(subject, _)| *subject).collect(),
+            subject_keys: subject_keys
+                .into_iter()
+                .filter_map(|(subject, c)| c.to.map(|key_id| SubjectKeyRow { subject, key_id }))
+                .collect(),
+            state_delete: states.iter().filter(|(_, s)| s.is_none()).map(|(key, _)| key.clone()).collect(),
+            states: states.into_iter().filter_map(|(_, state)| state).collect(),
         }
     }
 }

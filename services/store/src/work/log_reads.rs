@@ -55,12 +55,31 @@ impl Work {
     /// From the database.
     pub async fn parts(&mut self, log: LogId, begin: u64, end: u64) -> Result<Vec<PartRow>, StoreError> {
         let stored = self.stored_end(log, end);
-        let mut rows = if begin < stored { self.tx.parts(log, begin, stored).await? } else { Vec::new() };
+        let rows = if begin < stored { self.tx.parts(log, begin, stored).await? } else { Vec::new() };
         let range = (log, begin, 0)..(log, end.max(begin), 0);
-        rows.extend(
-            self.layers_oldest_first().flat_map(|layer| layer.parts.range(range.clone())).map(|(_, p)| p.clone()),
-        );
-        Ok(rows)
+        Ok(self.with_changes(rows, |part| range.contains(&(part.log, part.index, part.part))))
+    }
+
+    /// Parts in any log that a data key seals, ascending by (log, index, part).
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn parts_of_key(&mut self, key_id: [u8; 16]) -> Result<Vec<PartRow>, StoreError> {
+        let rows = self.tx.parts_of_key(key_id).await?;
+        Ok(self.with_changes(rows, |part| part.key_id == key_id))
+    }
+
+    /// Stored parts without those that were dropped, with those that were pushed.
+    fn with_changes(&self, stored: Vec<PartRow>, wanted: impl Fn(&PartRow) -> bool) -> Vec<PartRow> {
+        let mut parts: std::collections::BTreeMap<_, _> =
+            stored.into_iter().map(|part| ((part.log, part.index, part.part), part)).collect();
+        for layer in self.layers_oldest_first() {
+            for gone in &layer.part_replaced {
+                parts.remove(gone);
+            }
+            parts.extend(layer.parts.iter().filter(|(_, part)| wanted(part)).map(|(key, part)| (*key, part.clone())));
+        }
+        parts.into_values().collect()
     }
 
     /// Leaf hashes of `[begin, end)`, ascending.

@@ -2,7 +2,7 @@
 
 use convenio_model::Ref;
 
-use super::layer::{ExternalChange, Layer};
+use super::layer::{ExternalChange, Layer, SubjectKeyChange};
 use super::{Staged, Work};
 use crate::rows::*;
 
@@ -45,7 +45,20 @@ impl Work {
 
     /// Names the data key of a new subject. Read [`Work::subject_key`] first: it is never replaced.
     pub fn put_subject_key(&mut self, row: SubjectKeyRow) {
-        self.layer().subject_keys.put(row.subject, row);
+        let change = SubjectKeyChange { to: Some(row.key_id), deleted: false };
+        self.layer().change_subject_key(row.subject, change);
+    }
+
+    /// Forgets the data key of a subject; the next part of this subject gets a new one. The key itself is destroyed in
+    /// the vault once this is committed.
+    pub fn drop_subject_key(&mut self, subject: Ref) {
+        self.layer().change_subject_key(subject, SubjectKeyChange { to: None, deleted: true });
+    }
+
+    /// Puts a state, or lets it go.
+    pub fn put_state(&mut self, key: &str, body: Option<Vec<u8>>) {
+        let row = body.map(|body| StateRow { key: key.to_owned(), body });
+        self.layer().states.put(key.to_owned(), row);
     }
 
     /// Inserts or replaces a log head.
@@ -63,6 +76,13 @@ impl Work {
     pub fn push_part(&mut self, row: PartRow) {
         let earlier = self.layer().parts.insert((row.log, row.index, row.part), row);
         debug_assert!(earlier.is_none(), "appended twice");
+    }
+
+    /// Removes one part; [`Self::push_part`] may put it back sealed anew.
+    pub fn drop_part(&mut self, log: LogId, index: u64, part: u32) {
+        let layer = self.layer();
+        layer.parts.remove(&(log, index, part));
+        layer.part_replaced.insert((log, index, part));
     }
 
     /// Removes the parts of an entry, stored ones or of this group.
