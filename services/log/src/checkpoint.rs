@@ -25,9 +25,12 @@ pub enum CheckpointError {
     /// Not a decimal of at most 2^63 − 1.
     #[error("tree size is not a decimal of at most 2^63 - 1")]
     Size,
-    /// Not a base64 hash, or the empty tree has another root than `SHA-256("")`.
-    #[error("root is not a base64 hash of a tree of that size")]
+    /// Not a base64 hash.
+    #[error("root is not a base64 hash")]
     Root,
+    /// The empty tree has another root than `SHA-256("")`.
+    #[error("the empty tree has another root than its own")]
+    EmptyRoot,
     /// The key's name is not the checkpoint's origin.
     #[error("the log key's name is not the checkpoint's origin")]
     OriginMismatch,
@@ -55,7 +58,7 @@ impl Checkpoint {
             return Err(CheckpointError::Size);
         }
         if size == 0 && root != empty_root() {
-            return Err(CheckpointError::Root);
+            return Err(CheckpointError::EmptyRoot);
         }
         Ok(Self { origin, size, root })
     }
@@ -158,6 +161,17 @@ impl SignedCheckpoint {
     /// [`NoteError::TooManySignatures`].
     pub fn add(&mut self, signature: NoteSignature) -> Result<(), NoteError> {
         self.note.add(signature)
+    }
+
+    /// The same checkpoint with only the lines by these keys, unverified: what a witness keeps of
+    /// what anyone may have sent it.
+    #[must_use]
+    pub fn only_by<'k, K>(&self, keys: K) -> Self
+    where
+        K: IntoIterator<Item = &'k VerifierKey> + Clone,
+    {
+        let note = self.note.only(|line| keys.clone().into_iter().any(|key| line.is_by(key)));
+        Self { checkpoint: self.checkpoint.clone(), note }
     }
 
     /// Verifies the log's own signature.

@@ -18,6 +18,7 @@ pub mod proof;
 pub mod tile;
 pub mod tlog_proof;
 pub mod tree;
+pub mod witness;
 
 #[cfg(test)]
 mod naive;

@@ -208,6 +208,12 @@ impl Note {
         Ok(())
     }
 
+    /// The same text with only the lines that are to be kept.
+    pub(crate) fn only(&self, keep: impl Fn(&NoteSignature) -> bool) -> Self {
+        let signatures = self.signatures.iter().filter(|line| keep(line)).cloned().collect();
+        Self { text: self.text.clone(), signatures }
+    }
+
     /// Signs the text (type 0x01) and adds the line.
     ///
     /// # Errors

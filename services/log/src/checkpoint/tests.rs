@@ -75,7 +75,7 @@ fn texts_are_strict() {
         (format!("o\n9223372036854775808\n{root}\n"), CheckpointError::Size),
         (format!("o\n1\n{}\n", &root[1..]), CheckpointError::Root),
         (format!("o\n1\n{root} \n"), CheckpointError::Root),
-        (format!("o\n0\n{root}\n"), CheckpointError::Root),
+        (format!("o\n0\n{root}\n"), CheckpointError::EmptyRoot),
     ] {
         assert_eq!(Checkpoint::parse_text(&text), Err(error), "{text:?}");
     }
