@@ -3,9 +3,11 @@
 //! [`verify`] answers whether one bundle is whole and signed as the trust file demands, [`compare`] whether two bundles
 //! tell the same story, [`report`] what happened in it. Nothing that is read makes these functions panic.
 
+mod audit;
 pub mod bundle;
 mod compare;
 pub mod evidence;
+pub mod history;
 pub mod keys;
 pub mod problem;
 pub mod replay;
@@ -13,8 +15,13 @@ mod report;
 pub mod text;
 mod verify;
 
+pub use audit::{Audit, OnProgress, Options, Progress};
 pub use compare::{COLLUSION, Comparison, LogComparison, compare};
 pub use convenio_seal::TrustFile;
+pub use history::{
+    At, EntryRecord, ErasedRecord, Exchange, History, Place, ReplaySummary, ReplayedRecord, SubjectView, TimeBounds,
+    Visit,
+};
 pub use problem::{Check, Problem, Unusable};
-pub use report::{FieldDifference, Finding, Gravity, MAX_PLACES, Place, Report, replay_bundle, report};
+pub use report::{FieldDifference, Finding, Gravity, MAX_PLACES, Report, replay_bundle, report};
 pub use verify::{AgreementSummary, LogSummary, Verification, load_trust, verify};

@@ -79,6 +79,33 @@ impl Check {
     }
 }
 
+impl Check {
+    /// The code of a problem of which nothing finer is known.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Manifest => "MANIFEST",
+            Self::Hash => "HASH",
+            Self::ExtraFile => "EXTRA_FILE",
+            Self::MissingFile => "MISSING_FILE",
+            Self::Trust => "TRUST",
+            Self::Agreement => "AGREEMENT",
+            Self::Policy => "POLICY",
+            Self::Checkpoint => "CHECKPOINT",
+            Self::Cosignature => "COSIGNATURE",
+            Self::Tile => "TILE",
+            Self::Entry => "ENTRY",
+            Self::Statement => "STATEMENT",
+            Self::Sequence => "SEQUENCE",
+            Self::Parts => "PARTS",
+            Self::Outcome => "OUTCOME",
+            Self::PeerCheckpoint => "PEER_CHECKPOINT",
+            Self::Pinned => "PINNED",
+            Self::Evidence => "EVIDENCE",
+            Self::Compare => "COMPARE",
+        }
+    }
+}
+
 /// One problem of integrity. In JSON an absent place is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -93,6 +120,8 @@ pub struct Problem {
     /// File, relative to the bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Stable code, for programs; the check's own name in capitals where nothing finer is known.
+    pub reason: &'static str,
     /// For people; no values of records.
     pub text: String,
 }
@@ -100,7 +129,13 @@ pub struct Problem {
 impl Problem {
     /// A problem of no place.
     pub(crate) fn new(check: Check, text: impl Into<String>) -> Self {
-        Self { check, origin: None, index: None, path: None, text: text.into() }
+        Self { check, origin: None, index: None, path: None, reason: check.reason(), text: text.into() }
+    }
+
+    /// With a finer code.
+    pub(crate) fn because(mut self, reason: &'static str) -> Self {
+        self.reason = reason;
+        self
     }
 
     pub(crate) fn at(mut self, path: impl Into<String>) -> Self {

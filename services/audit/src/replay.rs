@@ -10,10 +10,13 @@ mod shared;
 mod side;
 
 use convenio_agreement::Pack;
+use convenio_agreement::act::Kind;
+use convenio_agreement::engine::{Discrepancy, Engine};
 use convenio_agreement::lifecycle::Role;
-use convenio_agreement::view::World;
+use convenio_agreement::view::{PlacementView, World};
 use convenio_model::{RecordId, Ref};
 
+use crate::history::{EntryRecord, Place, ReplayedRecord, TimeBounds};
 use crate::verify::{Checked, CheckedLog};
 
 pub use act::{ActOutcome, ReplayedAct};
@@ -54,6 +57,33 @@ impl Replay {
     #[must_use]
     pub fn place(&self, record: RecordId) -> Option<(String, u64)> {
         self.sides().find_map(|side| Some((side.log.clone(), side.index_of(record)?)))
+    }
+
+    /// An act of a side with what the interim form of a replay can tell.
+    pub(crate) fn record(&self, side: &Side, act: &ReplayedAct) -> ReplayedRecord {
+        let judge = self.side(side.role.other());
+        let divergence = judge.divergences.iter().find(|divergence| divergence.index == act.index);
+        ReplayedRecord {
+            issuer: side.role,
+            place: Place::new(&side.log, act.index),
+            act: act.clone(),
+            kind: Kind::Local,
+            time_ms: 0,
+            event_time_ms: 0,
+            historical: false,
+            number: 0,
+            known_state: String::new(),
+            supersedes: None,
+            digest: self.pack.digest(),
+            content: Vec::new(),
+            missing: 0,
+            decided: None,
+            divergence: divergence.cloned(),
+        }
+    }
+
+    pub(crate) fn discrepancies(&self, role: Role, view: &PlacementView) -> Vec<Discrepancy> {
+        Engine::new(&self.pack, role).discrepancies(view)
     }
 
     /// Placements on which the sides disagree, with what differs. Those with an undecided act are left out: there each
@@ -107,4 +137,15 @@ fn role_of<'c>(checked: &'c Checked, log: &CheckedLog) -> Option<(&'c Pack, Role
     let pack = checked.packs.get(&digest)?;
     let party = &log.keys.as_ref()?.issuer.party;
     Some((pack, pack.role_of(party)?))
+}
+
+/// One entry; its parts from either bundle.
+pub(crate) fn entry(first: &Checked, second: Option<&Checked>, origin: &str, index: u64) -> Option<EntryRecord> {
+    let of = |checked: &&Checked| checked.logs.iter().any(|log| log.line.name == origin && index < log.line.size);
+    let holder = [Some(first), second].into_iter().flatten().find(of)?;
+    let log = holder.logs.iter().find(|log| log.line.name == origin)?;
+    let (bytes, statement, parts) = cursor::one(source(holder, second, log), index)?;
+    let place = Place::new(origin, index);
+    let key_version = log.keys.as_ref().map_or(0, |keys| keys.issuer.version);
+    Some(EntryRecord { place, bytes, statement, parts, key_version, time: TimeBounds::default() })
 }

@@ -10,6 +10,7 @@ use convenio_seal::TrustFile;
 use serde::Serialize;
 
 use crate::compare::{self, Comparison};
+pub use crate::history::Place;
 use crate::problem::Unusable;
 use crate::replay::{self, Replay};
 use crate::verify::{Checked, Verification, check};
@@ -65,15 +66,6 @@ pub struct Finding {
     /// Terms that differ.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldDifference>,
-}
-
-/// An entry of a log.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Place {
-    /// Origin of the log.
-    pub origin: String,
-    /// Index.
-    pub index: u64,
 }
 
 /// A term that differs; the values are those of contracts, not of persons.

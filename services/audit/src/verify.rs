@@ -41,6 +41,14 @@ pub struct Verification {
     pub problems: Vec<Problem>,
     /// All problems.
     pub problem_count: u64,
+    /// What a party did wrong while the integrity of the logs holds: an entry that its recipient rejected as badly
+    /// signed, an ERASE before its time, an equivocation that the evidence proves. At most
+    /// [`crate::problem::MAX_KEPT`]; `reason`, `origin` and `index` tell what and where.
+    pub findings: Vec<Problem>,
+    /// All of them.
+    pub finding_count: u64,
+    /// What the bundle cannot exclude, for people.
+    pub notes: Vec<String>,
 }
 
 /// An agreement version.
@@ -247,6 +255,9 @@ fn finish(
         logs: logs.iter().map(CheckedLog::summary).collect(),
         problem_count: problems.count(),
         problems: problems.into_list(),
+        findings: Vec::new(),
+        finding_count: 0,
+        notes: Vec::new(),
     };
     Checked { verification, bundle, logs, packs, refusals }
 }

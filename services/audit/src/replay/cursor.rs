@@ -88,3 +88,23 @@ fn merged(first: Option<EntryParts>, second: Option<EntryParts>) -> Vec<Option<P
     };
     (0..count).map(at).collect()
 }
+
+type Found = (Vec<u8>, Statement, Vec<Option<(Vec<u8>, Part)>>);
+
+/// One entry with its parts and their salts.
+pub(super) fn one(source: Source<'_>, index: u64) -> Option<Found> {
+    let line = &source.log.line;
+    let tile = EntryTile::at(index / 256, line.size)?;
+    let path = format!("{}{tile}", log_folder(&line.name));
+    let bytes = source.bundle.bundle.as_ref()?.read(&path, MAX_FILE, &mut Problems::default())?;
+    let entry = *parse_bundle(&bytes, tile.width()).ok()?.get(usize::try_from(index % 256).ok()?)?;
+    let first = parts_of(source.bundle, line, tile).remove(&index).unwrap_or_default().parts;
+    let second = source.other.map(|other| parts_of(other, line, tile)).unwrap_or_default();
+    let second = second.get(&index).cloned().unwrap_or_default().parts;
+    let at = |slot: usize| {
+        let held = [first.get(slot), second.get(slot)].into_iter().flatten().find(|part| !part.part.is_empty())?;
+        Some((held.salt.clone(), Part::decode(held.part.as_slice()).ok()?))
+    };
+    let parts = (0..first.len().max(second.len())).map(at).collect();
+    Some((entry.to_vec(), claimed_statement(entry)?, parts))
+}
