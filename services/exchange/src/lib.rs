@@ -13,6 +13,7 @@ pub mod outbound;
 mod receipt;
 pub mod session;
 mod signer;
+pub mod step;
 pub(crate) mod tiles;
 mod world;
 mod writer;

@@ -43,7 +43,7 @@ pub(crate) async fn run(core: Arc<Core>, exchange: Arc<Exchange>) {
 }
 
 /// Judges the next mirrored entries in one transaction.
-async fn judge_next(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Result<(), StoreError> {
+pub(crate) async fn judge_next(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Result<(), StoreError> {
     let logs = core.store.logs().await?;
     let mirror = logs.iter().find(|l| l.id == exchange.peer_log).ok_or(StoreError::Corrupt("log"))?;
     let frozen = logs.iter().any(|l| l.id == exchange.own_log && !l.alarm.is_empty());

@@ -65,7 +65,7 @@ pub(crate) async fn run(
 }
 
 /// Where to go on: the end of the partner's mirror. A lost cosignature is taken from its HELLO.
-async fn resume(core: &Arc<Core>, exchange: &Arc<Exchange>, theirs: &Mirrored) -> Result<u64, SessionEnd> {
+pub(crate) async fn resume(core: &Arc<Core>, exchange: &Arc<Exchange>, theirs: &Mirrored) -> Result<u64, SessionEnd> {
     let own = own_log(core, exchange).await?;
     let refused = |reason| SessionEnd::Refused { origin: exchange.own_origin.clone(), reason };
     if theirs.size > own.size {
@@ -99,14 +99,14 @@ async fn own_log(core: &Core, exchange: &Exchange) -> Result<LogRow, SessionEnd>
 }
 
 /// A frozen log is neither signed nor delivered.
-async fn unfrozen(core: &Core, exchange: &Exchange) -> Result<(), SessionEnd> {
+pub(crate) async fn unfrozen(core: &Core, exchange: &Exchange) -> Result<(), SessionEnd> {
     if own_log(core, exchange).await?.alarm.is_empty() {
         return Ok(());
     }
     Err(SessionEnd::Refused { origin: exchange.own_origin.clone(), reason: "FROZEN" })
 }
 
-async fn next_batch(core: &Core, exchange: &Exchange, begin: u64) -> Result<Batch, SessionEnd> {
+pub(crate) async fn next_batch(core: &Core, exchange: &Exchange, begin: u64) -> Result<Batch, SessionEnd> {
     let head = head_after(core, exchange, begin).await?;
     let mut rows = core.store.entries(exchange.own_log, begin, head.size).await?;
     let mut parts = open_parts(core, exchange, &rows, begin, head.size).await?;
@@ -189,7 +189,7 @@ pub(crate) fn signed_head(
 }
 
 /// Takes a cosigned checkpoint of the own log: everything below it is delivered. Returns its size.
-async fn settle(core: &Arc<Core>, exchange: &Arc<Exchange>, note: Vec<u8>) -> Result<u64, SessionEnd> {
+pub(crate) async fn settle(core: &Arc<Core>, exchange: &Arc<Exchange>, note: Vec<u8>) -> Result<u64, SessionEnd> {
     let refused = |reason| SessionEnd::Refused { origin: exchange.own_origin.clone(), reason };
     known_partner(core, exchange).await?;
     let size = cosigned_size(core, exchange, &note).map_err(refused)?;

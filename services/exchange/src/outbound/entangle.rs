@@ -49,7 +49,7 @@ pub(crate) async fn entangle_when_quiet(core: Arc<Core>, exchange: Arc<Exchange>
     }
 }
 
-async fn entangle_alone(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Result<(), IssueError> {
+pub(crate) async fn entangle_alone(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Result<(), IssueError> {
     let (core2, exchange) = (core.clone(), exchange.clone());
     core.write(move |work| {
         async move {
