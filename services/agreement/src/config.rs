@@ -2,8 +2,8 @@
 
 mod check;
 mod origin;
-
-use std::collections::BTreeMap;
+mod retention;
+mod witness;
 
 use convenio_wire::r#type::v1::RecruiterKind;
 use serde::Deserialize;
@@ -12,6 +12,8 @@ use crate::lifecycle::{Role, Subject, Terms};
 use crate::pack::PackError;
 
 pub(crate) use origin::Origin;
+pub use retention::{GROUND_ENDED, Retention, RetentionClass};
+pub use witness::{Independent, Witness, WitnessConfig, WitnessKeyConfig, WitnessPolicy};
 
 /// Largest `agreement.toml`, bytes.
 pub const MAX_CONFIG: usize = 1024 * 1024;
@@ -48,8 +50,10 @@ pub struct Config {
     pub cosign_deadline_hours: u32,
     /// The parties.
     pub parties: Vec<Party>,
-    /// Months that each retention class is kept after the placement ends; 0 for ever.
-    pub retention: BTreeMap<String, u32>,
+    /// How long what crossed is kept, and when it may be erased.
+    pub retention: Retention,
+    /// Whether independent witnesses are required.
+    pub witness: WitnessConfig,
     /// States, transitions, facts and notices.
     pub lifecycle: LifecycleConfig,
 }
@@ -207,6 +211,11 @@ impl Config {
         let config: Self = origin.parse()?;
         config.check(origin, id)?;
         Ok(config)
+    }
+
+    /// What the agreement says of independent witnesses.
+    pub(crate) fn witness_policy(&self, origin: Origin<'_>) -> Result<WitnessPolicy, PackError> {
+        self.witness.policy(origin)
     }
 
     /// Whether `kind` may recruit under the agreement.

@@ -4,6 +4,7 @@ mod compile;
 mod error;
 mod lint;
 mod options;
+mod outlive;
 mod rules;
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use prost_protovalidate::Validator;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 
-use crate::config::{Config, Origin, Party};
+use crate::config::{Config, Origin, Party, Retention, WitnessPolicy};
 use crate::digest::{Files, FilesError, read_bounded};
 use crate::lifecycle::{Lifecycle, Role};
 use crate::plan::{MessagePlan, Root, TermRule};
@@ -33,6 +34,7 @@ struct Inner {
     digest: [u8; 32],
     files: Files,
     config: Config,
+    witness: WitnessPolicy,
     lifecycle: Lifecycle,
     pool: DescriptorPool,
     plans: BTreeMap<String, MessagePlan>,
@@ -135,10 +137,12 @@ impl Pack {
         let path = format!("{FOLDER}/{id}/{CONFIG_NAME}");
         let origin = Origin::new(&path, &config)?;
         let parsed = Config::parse(origin, id)?;
+        let witness = parsed.witness_policy(origin)?;
         let (pool, mut files) = compile::compile(&parsed.proto, read)?;
         let messages = lint::messages(&pool, &parsed)?;
         let is_part = |name: &str| messages.parts.iter().any(|(m, _)| m.full_name() == name);
         let lifecycle = Lifecycle::build(&parsed, origin, &is_part)?;
+        outlive::check(&messages, &parsed, origin)?;
         let plans = crate::plan::plans(&messages, &parsed)?;
         let terms = crate::plan::term_rules(&plans, &lifecycle, origin)?;
         let validator = lint::dry_run(&messages)?;
@@ -148,6 +152,7 @@ impl Pack {
                 digest: files.digest(),
                 files,
                 config: parsed,
+                witness,
                 lifecycle,
                 pool,
                 plans,
@@ -180,6 +185,18 @@ impl Pack {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.inner.config
+    }
+
+    /// Whether independent witnesses are required, and which.
+    #[must_use]
+    pub fn witness_policy(&self) -> &WitnessPolicy {
+        &self.inner.witness
+    }
+
+    /// How long what crossed is kept, when it may be erased before, and what may hold it.
+    #[must_use]
+    pub fn retention(&self) -> &Retention {
+        &self.inner.config.retention
     }
 
     /// The checked lifecycle.

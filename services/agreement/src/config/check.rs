@@ -29,7 +29,8 @@ impl Config {
         self.check_proto(at)?;
         self.check_lists(at)?;
         self.check_parties(at)?;
-        self.check_lifecycle(at)
+        self.check_lifecycle(at)?;
+        self.retention.check(at, self)
     }
 
     fn check_proto(&self, at: Origin<'_>) -> Result<(), PackError> {
@@ -42,8 +43,8 @@ impl Config {
     }
 
     fn check_lists(&self, at: Origin<'_>) -> Result<(), PackError> {
-        names(at, "stages", &self.stages, 1, 32)?;
-        names(at, "mandatory_modules", &self.mandatory_modules, 0, 16)?;
+        name_list(at, "stages", &self.stages, 1, 32)?;
+        name_list(at, "mandatory_modules", &self.mandatory_modules, 0, 16)?;
         if self.recruiters.is_empty() || self.recruiters.len() > 3 {
             return Err(at.error("recruiters", "must name 1 to 3 kinds"));
         }
@@ -52,16 +53,6 @@ impl Config {
         }
         if !(1..=8_760).contains(&self.cosign_deadline_hours) {
             return Err(at.error("cosign_deadline_hours", "must be 1 to 8760"));
-        }
-        if self.retention.is_empty() || self.retention.len() > 32 {
-            return Err(at.error("retention", "must name 1 to 32 classes"));
-        }
-        for (class, months) in &self.retention {
-            let key = format!("retention.{class}");
-            code(at, &key, class, b"_-", 1)?;
-            if *months > 1_200 {
-                return Err(at.error(&key, "must be at most 1200 months"));
-            }
         }
         Ok(())
     }
@@ -127,7 +118,7 @@ impl Config {
 }
 
 /// A list of distinct names.
-fn names(at: Origin<'_>, key: &str, list: &[String], low: usize, high: usize) -> Result<(), PackError> {
+pub(super) fn name_list(at: Origin<'_>, key: &str, list: &[String], low: usize, high: usize) -> Result<(), PackError> {
     if !(low..=high).contains(&list.len()) {
         return Err(at.error(key, format!("must have {low} to {high} entries")));
     }
@@ -150,7 +141,7 @@ fn name(at: Origin<'_>, key: &str, value: &str) -> Result<(), PackError> {
 }
 
 /// Lower-case letters, digits and `marks`.
-fn code(at: Origin<'_>, key: &str, value: &str, marks: &[u8], low: usize) -> Result<(), PackError> {
+pub(super) fn code(at: Origin<'_>, key: &str, value: &str, marks: &[u8], low: usize) -> Result<(), PackError> {
     let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || marks.contains(&b);
     if value.bytes().all(legal) && (low..=MAX_NAME).contains(&value.len()) {
         return Ok(());

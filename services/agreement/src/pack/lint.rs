@@ -56,7 +56,7 @@ impl Messages {
         }
         match (self.options.part(message), self.options.extension(message)) {
             (Some(part), None) => {
-                if !config.retention.contains_key(&part.class) {
+                if config.retention.class(&part.class).is_none() {
                     let problem = format!("no retention class `{}`", part.class);
                     return Err(message.error(problem));
                 }

@@ -1,4 +1,6 @@
 use convenio_agreement::PackError;
+use convenio_agreement::config::WitnessPolicy;
+use convenio_log::{SignatureType, VerifierKey};
 
 use crate::fixture::Copy;
 
@@ -67,6 +69,63 @@ fn toml_is_closed_and_bounded() {
     let path = copy.root().join("agreements/sv-ca/agreement.toml");
     std::fs::write(&path, vec![b'#'; 2 << 20]).unwrap();
     assert!(copy.load().unwrap_err().problem.contains("larger"));
+}
+
+#[test]
+fn retention_is_checked() {
+    toml("erase_answer_days = 30", "erase_answer_days = 0", "erase_answer_days");
+    toml("longest_hold_months = 24", "longest_hold_months = 2400", "longest_hold_months");
+    toml("ended = [\"EXPIRED\"", "ended = [\"EXPIERD\"", "no state `EXPIERD`");
+    toml("\"audit\", \"litigation\"", "\"audit\", \"audit\"", "named twice");
+    toml("\"retention-ended\", ", "", "must hold `retention-ended`");
+    toml("minimum_months = 72", "minimum_months = 121", "must not be more than `months`");
+    toml("months = 0\n", "months = 0\nminimum_months = 1\n", "keeps the class for ever");
+    toml("months = 120\nminimum_months = 72", "months = 1201", "at most 1200");
+    toml("[retention.classes.record]\nmonths = 120", "[retention.classes.record]\nyears = 10", "unknown field `years`");
+    let copy = Copy::new().toml("[retention.classes.record]\nmonths = 120", "[retention.classes.record]\nmonths = 71");
+    let copy = copy.toml("months = 71\nminimum_months = 72", "months = 71");
+    let error = refused(&copy, "agreement.toml", "`Nomination` must be kept at least as long");
+    assert_eq!(error.line, Some(line_of(&copy, "agreement.toml", "messages = [\"Nomination\"")));
+}
+
+#[test]
+fn the_witness_policy_is_checked() {
+    const NONE: &str = "independent = \"none\"";
+    let key = |name: &str, vkey: &str, url: &str| {
+        format!(
+            "independent = \"required\"\nquorum = 1\n[[witness.keys]]\nname = \"{name}\"\nvkey = \"{vkey}\"\nurl = \"{url}\""
+        )
+    };
+    let vkey = witness_key(7);
+    let silent = Copy::new().toml("[witness]\nindependent = \"none\"", "").load().unwrap_err();
+    assert!(silent.to_string().contains("missing field `witness`"), "{silent}");
+    toml(NONE, "independent = \"some\"", "some");
+    toml(NONE, "independent = \"none\"\nquorum = 1", "are for independent");
+    toml(NONE, "independent = \"required\"\nquorum = 1", "1 to 16 keys");
+    toml(NONE, &key("w", "w+00000000+AAAA", "https://w.example/"), "no verifier key");
+    toml(NONE, &key("w", &log_key(7), "https://w.example/"), "cosignature/v1");
+    toml(NONE, &key("w", &vkey, "http://w.example/"), "must be https://");
+    toml(NONE, &key("W 1", &vkey, "https://w.example/"), "lower-case");
+    toml(NONE, &key("w", &vkey, "https://w.example/").replace("quorum = 1", "quorum = 2"), "must be 1 to 1");
+    let twice = format!(
+        "{}\n[[witness.keys]]\nname = \"v\"\nvkey = \"{vkey}\"\nurl = \"https://v.example/\"",
+        key("w", &vkey, "https://w.example/")
+    );
+    toml(NONE, &twice, "listed twice");
+    let pack = Copy::new().toml(NONE, &key("w", &vkey, "https://w.example/")).load().unwrap();
+    let WitnessPolicy::Required { quorum: 1, witnesses } = pack.witness_policy() else { panic!("{pack:?}") };
+    assert_eq!((witnesses[0].name.as_str(), witnesses[0].url.as_str()), ("w", "https://w.example/"));
+    assert_eq!(witnesses[0].key.to_string(), vkey);
+}
+
+/// A key that cosigns; `w.example/1` is its name.
+fn witness_key(seed: u8) -> String {
+    VerifierKey::new("w.example/1", SignatureType::CosignatureV1, [seed; 32]).unwrap().to_string()
+}
+
+/// A key that signs logs.
+fn log_key(seed: u8) -> String {
+    VerifierKey::new("w.example/1", SignatureType::Ed25519, [seed; 32]).unwrap().to_string()
 }
 
 #[test]

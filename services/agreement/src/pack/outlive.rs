@@ -1,0 +1,22 @@
+//! A record's part with state and number outlives its personal part, so that a replay still finds them.
+
+use super::lint::Messages;
+use super::{Config, Origin, PackError};
+
+/// Refuses a transition whose lead message is kept for less time than another of its messages.
+pub(super) fn check(messages: &Messages, config: &Config, at: Origin<'_>) -> Result<(), PackError> {
+    let months = |short: &str| {
+        let full = format!("{}.{short}", config.package);
+        let class = messages.parts.iter().find(|(m, _)| m.full_name() == full).map(|(_, class)| class);
+        let rule = class.and_then(|class| config.retention.class(class));
+        rule.map_or(0, |rule| if rule.for_ever() { u32::MAX } else { rule.months })
+    };
+    for (index, act) in config.lifecycle.transitions.iter().enumerate() {
+        let Some((lead, others)) = act.messages.split_first() else { continue };
+        if others.iter().any(|other| months(other) > months(lead)) {
+            let key = format!("lifecycle.transitions[{index}].messages[0]");
+            return Err(at.error(&key, format!("`{lead}` must be kept at least as long as what it leads")));
+        }
+    }
+    Ok(())
+}
