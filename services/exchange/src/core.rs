@@ -1,6 +1,6 @@
 //! What one node's exchange is made of.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock};
 
 use convenio_agreement::engine::Engine;
@@ -10,11 +10,12 @@ use convenio_model::{Clock, Entropy};
 use convenio_seal::manifest::{ManifestKeys, NodeKeys};
 use convenio_seal::root::RootSet;
 use convenio_seal::vault::Vault;
-use convenio_store::{LogId, Store, StoreError, Work};
+use convenio_store::{Store, StoreError, Work};
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::error::OpenError;
+use crate::lane::Lanes;
 use crate::open;
 use crate::outbound::seal::Sealer;
 use crate::writer::{Heads, Writer};
@@ -68,14 +69,8 @@ pub struct Exchange {
     pub own_node: String,
     /// The other one.
     pub partner_node: String,
-    /// Log that this node issues.
-    pub own_log: LogId,
-    /// Its origin.
-    pub own_origin: String,
-    /// Mirror of the partner's log.
-    pub peer_log: LogId,
-    /// Its origin.
-    pub peer_origin: String,
+    pub(crate) own_lanes: Lanes,
+    pub(crate) peer_lanes: Lanes,
     /// Root keys of the partner.
     pub partner_roots: RootSet,
     /// Root keys of this party.
@@ -84,9 +79,12 @@ pub struct Exchange {
     pub(crate) learned: RwLock<Learned>,
 }
 
-/// What the partner's log says of itself.
+/// What the partner's logs say of themselves, by epoch.
+pub(crate) type Learned = BTreeMap<u64, Known>;
+
+/// What the partner's log of one epoch says of itself.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Learned {
+pub(crate) struct Known {
     /// Keys of the partner, from its EPOCH_OPEN.
     pub keys: Option<Arc<ManifestKeys>>,
     /// Parties whose ratification stands in the partner's log.
@@ -111,15 +109,19 @@ impl Exchange {
     /// Keys of the partner, once its log's first entry is here.
     #[must_use]
     pub fn partner_keys(&self) -> Option<Arc<ManifestKeys>> {
-        self.learned.read().unwrap_or_else(std::sync::PoisonError::into_inner).keys.clone()
+        let learned = self.learned.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        learned.values().rev().find_map(|known| known.keys.clone())
     }
 
-    pub(crate) fn learned(&self) -> Learned {
-        self.learned.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    /// What the partner's log of an epoch says of itself.
+    pub(crate) fn known(&self, epoch: u64) -> Known {
+        let learned = self.learned.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        learned.get(&epoch).cloned().unwrap_or_default()
     }
 
-    pub(crate) fn learn(&self, change: impl FnOnce(&mut Learned)) {
-        change(&mut self.learned.write().unwrap_or_else(std::sync::PoisonError::into_inner));
+    pub(crate) fn learn(&self, epoch: u64, change: impl FnOnce(&mut Known)) {
+        let mut learned = self.learned.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        change(learned.entry(epoch).or_default());
     }
 }
 

@@ -8,6 +8,7 @@ pub mod bundle;
 mod core;
 mod error;
 pub mod inbound;
+mod lane;
 mod open;
 pub mod outbound;
 mod receipt;
@@ -20,6 +21,7 @@ mod writer;
 
 pub use self::core::{Controls, Core, CoreParts, Exchange, Partner};
 pub use error::{IssueError, OpenError};
+pub use lane::Lane;
 pub use outbound::stage::{ActRequest, Issued, issue_act, issue_notice};
 pub use receipt::receipt;
 pub use world::{load_world, save_world};

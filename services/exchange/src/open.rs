@@ -13,10 +13,11 @@ use futures::FutureExt;
 
 use crate::core::{Core, CoreParts, Exchange, Learned, Partner};
 use crate::error::{IssueError, OpenError};
+use crate::lane::{Lane, Lanes};
 use crate::outbound::seal::{fresh_record_id, stage_statement};
 
-/// The epoch that this version opens.
-const EPOCH: u64 = 1;
+/// The epoch of a log that has none before it.
+const FIRST: u64 = 1;
 /// First entries of a log that say what is in force.
 const OPENING: u64 = 16;
 
@@ -28,8 +29,6 @@ pub(crate) async fn exchanges(parts: &CoreParts) -> Result<Vec<Arc<Exchange>>, O
     let mut exchanges = Vec::new();
     for (pack, partner) in &parts.agreements {
         let ratifications = ratified(parts, pack, partner)?;
-        let own_origin = log_origin(&parts.node, pack.id(), &partner.node, EPOCH);
-        let peer_origin = log_origin(&partner.node, pack.id(), &parts.node, EPOCH);
         let role = pack.role_of(&parts.party);
         let me = role.ok_or_else(|| OpenError::Database(format!("{} is no party of {}", parts.party, pack.id())))?;
         exchanges.push(Arc::new(Exchange {
@@ -38,10 +37,8 @@ pub(crate) async fn exchanges(parts: &CoreParts) -> Result<Vec<Arc<Exchange>>, O
             partner_party: partner.party.clone(),
             own_node: parts.node.clone(),
             partner_node: partner.node.clone(),
-            own_log: log_id(&mut logs, &own_origin, pack.id(), partner, true),
-            own_origin,
-            peer_log: log_id(&mut logs, &peer_origin, pack.id(), partner, false),
-            peer_origin,
+            own_lanes: lanes(&mut logs, &parts.node, pack.id(), partner, true),
+            peer_lanes: lanes(&mut logs, &parts.node, pack.id(), partner, false),
             partner_roots: roots(parts, pack.id(), &partner.party)?.clone(),
             own_roots: roots(parts, pack.id(), &parts.party)?.clone(),
             ratifications,
@@ -61,17 +58,26 @@ async fn create(tx: Box<dyn Tx>, logs: Vec<LogRow>) -> Result<(), StoreError> {
     tx.commit(Writes { logs, ..Writes::default() }).await
 }
 
-fn log_id(logs: &mut Vec<LogRow>, origin: &str, agreement: &str, partner: &Partner, own: bool) -> LogId {
-    if let Some(log) = logs.iter().find(|l| l.origin == origin) {
-        return log.id;
+/// The lanes of one direction; one of the first epoch is made if there is none.
+fn lanes(logs: &mut Vec<LogRow>, node: &str, agreement: &str, partner: &Partner, own: bool) -> Lanes {
+    let mine = |l: &&LogRow| l.agreement == agreement && l.partner == partner.node && l.own == own;
+    if !logs.iter().any(|l| mine(&l)) {
+        let id = logs.iter().map(|l| l.id).max().unwrap_or(0) + 1;
+        logs.push(new_log(id, node, agreement, &partner.node, own, FIRST));
     }
-    let id = logs.iter().map(|l| l.id).max().unwrap_or(0) + 1;
-    logs.push(LogRow {
+    Lanes::new(logs.iter().filter(mine).map(Lane::from))
+}
+
+/// The empty log of an epoch.
+pub(crate) fn new_log(id: LogId, node: &str, agreement: &str, partner: &str, own: bool, epoch: u64) -> LogRow {
+    let origin =
+        if own { log_origin(node, agreement, partner, epoch) } else { log_origin(partner, agreement, node, epoch) };
+    LogRow {
         id,
-        origin: origin.to_owned(),
+        origin,
         agreement: agreement.to_owned(),
-        partner: partner.node.clone(),
-        epoch: EPOCH,
+        partner: partner.to_owned(),
+        epoch,
         own,
         size: 0,
         peaks: Vec::new(),
@@ -86,8 +92,7 @@ fn log_id(logs: &mut Vec<LogRow>, origin: &str, agreement: &str, partner: &Partn
         alarm: String::new(),
         closed: false,
         time_ms: 0,
-    });
-    id
+    }
 }
 
 fn roots<'p>(parts: &'p CoreParts, agreement: &str, party: &str) -> Result<&'p RootSet, OpenError> {
@@ -130,6 +135,9 @@ pub(crate) async fn first_entries(
     exchange: &Arc<Exchange>,
     epochs: &[Vec<u8>],
 ) -> Result<(), OpenError> {
+    if core.store.logs().await?.iter().any(|l| l.id == exchange.own().log && l.size > 0) {
+        return Ok(());
+    }
     let opening = authorised(core, exchange, epochs)?;
     let mut bodies = vec![Body::EpochOpen(opening)];
     for (_, file) in &exchange.ratifications {
@@ -141,7 +149,7 @@ pub(crate) async fn first_entries(
     let staged = core
         .write::<_, IssueError, _>(move |work| {
             async move {
-                if work.log(job_exchange.own_log)?.size > 0 {
+                if work.log(job_exchange.own().log)?.size > 0 {
                     return Ok(());
                 }
                 for body in bodies {
@@ -158,35 +166,36 @@ pub(crate) async fn first_entries(
 
 /// The authorisation of this log's epoch, for the very keys that this node holds.
 fn authorised(core: &Core, exchange: &Exchange, epochs: &[Vec<u8>]) -> Result<EpochOpen, OpenError> {
+    let own = exchange.own();
     let missing = |why: &str| OpenError::NotAuthorised {
         agreement: exchange.pack.id().to_owned(),
-        origin: exchange.own_origin.clone(),
+        origin: own.origin.clone(),
         why: why.to_owned(),
     };
     let parsed = epochs.iter().filter_map(|file| epoch_open_from(&Envelope::parse(file).ok()?).ok());
-    let mut fitting = parsed.filter(|(origin, _)| origin.to_string() == exchange.own_origin);
+    let mut fitting = parsed.filter(|(origin, _)| origin.to_string() == own.origin);
     let (_, opening) = fitting.next().ok_or_else(|| missing("no file names this log"))?;
-    let keys = verify_epoch_open(&opening, &exchange.own_origin, &exchange.own_roots)
-        .map_err(|error| missing(&error.to_string()))?;
+    let keys =
+        verify_epoch_open(&opening, &own.origin, &exchange.own_roots).map_err(|error| missing(&error.to_string()))?;
     if !core.sealer.keys.matches(&keys) {
         return Err(missing("it names other keys than this node holds"));
     }
     Ok(opening)
 }
 
-/// What the mirrored beginning of the partner's log says of its keys and of what is in force.
+/// What the mirrored beginnings of the partner's logs say of its keys and of what is in force.
 pub(crate) async fn learn_partner(core: &Core, exchange: &Exchange) -> Result<(), OpenError> {
     let logs = core.store.logs().await?;
-    let judged = logs.iter().find(|l| l.id == exchange.peer_log).map_or(0, |l| l.settled);
-    let mirrored = logs.iter().find(|l| l.id == exchange.peer_log).map_or(0, |l| l.size);
-    let entries = core.store.entries(exchange.peer_log, 0, mirrored.min(OPENING)).await?;
-    for entry in entries {
-        let Ok(open) = open_entry(&entry.bytes) else { continue };
-        let Some(body) = open.statement.body else { continue };
-        let opening = matches!(body, Body::EpochOpen(_) | Body::Ratify(_) | Body::Activate(_));
-        let keys_only = matches!(body, Body::EpochOpen(_));
-        if opening && (keys_only || entry.index < judged) {
-            exchange.learn(|learned| crate::inbound::apply::learn(exchange, &body, learned));
+    for lane in exchange.peer_lanes().iter() {
+        let Some(log) = logs.iter().find(|l| l.id == lane.log) else { continue };
+        for entry in core.store.entries(lane.log, 0, log.size.min(OPENING)).await? {
+            let Ok(open) = open_entry(&entry.bytes) else { continue };
+            let Some(body) = open.statement.body else { continue };
+            let opening = matches!(body, Body::EpochOpen(_) | Body::Ratify(_) | Body::Activate(_));
+            let keys_only = matches!(body, Body::EpochOpen(_));
+            if opening && (keys_only || entry.index < log.settled) {
+                exchange.learn(lane.epoch, |known| crate::inbound::apply::learn(exchange, lane, &body, known));
+            }
         }
     }
     Ok(())

@@ -207,13 +207,13 @@ impl<S: Stream<Item = Option<Message>> + Send + Unpin> Session<S> {
         let mut deliveries = Vec::new();
         for exchange in &self.exchanges {
             match Mirror::open(&self.core, exchange).await {
-                Ok(mirror) => mirrors.insert(exchange.peer_origin.clone(), mirror),
+                Ok(mirror) => mirrors.insert(exchange.peer().origin.clone(), mirror),
                 Err(error) => return error.into(),
             };
             if deliver_here {
                 let (answer, answered) = mpsc::channel(1);
-                answers.insert(exchange.own_origin.clone(), answer);
-                let theirs = theirs.mirrored.iter().find(|m| m.origin == exchange.own_origin).cloned();
+                answers.insert(exchange.own().origin.clone(), answer);
+                let theirs = theirs.mirrored.iter().find(|m| m.origin == exchange.own().origin).cloned();
                 let (core, exchange) = (self.core.clone(), exchange.clone());
                 deliveries.push(deliver::run(core, exchange, theirs, self.outbound.clone(), answered));
             }

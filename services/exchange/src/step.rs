@@ -19,8 +19,8 @@ use crate::session::SessionEnd;
 /// The database's.
 pub async fn mirrored(core: &Core, exchange: &Exchange) -> Result<Mirrored, StoreError> {
     let logs = core.store.logs().await?;
-    let log = logs.iter().find(|l| l.id == exchange.peer_log).ok_or(StoreError::Corrupt("log"))?;
-    Ok(Mirrored { origin: exchange.peer_origin.clone(), size: log.size, cosigned_checkpoint: log.cosigned.clone() })
+    let log = logs.iter().find(|l| l.id == exchange.peer().log).ok_or(StoreError::Corrupt("log"))?;
+    Ok(Mirrored { origin: exchange.peer().origin.clone(), size: log.size, cosigned_checkpoint: log.cosigned.clone() })
 }
 
 /// Takes what the partner's HELLO says of the own log: where delivery goes on.
@@ -39,7 +39,7 @@ pub async fn resume(core: &Arc<Core>, exchange: &Arc<Exchange>, theirs: &Mirrore
 /// # Errors
 /// Why the session would end.
 pub async fn next_batch(core: &Core, exchange: &Exchange, at: u64) -> Result<Option<Batch>, SessionEnd> {
-    let size = core.heads().borrow().get(&exchange.own_log).map_or(0, |head| head.size);
+    let size = core.heads().borrow().get(&exchange.own().log).map_or(0, |head| head.size);
     if size <= at {
         return Ok(None);
     }

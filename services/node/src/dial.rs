@@ -69,8 +69,8 @@ fn progress(core: &Core, node: &str) -> u64 {
     let exchanges = core.exchanges().iter().filter(|exchange| exchange.partner_node == node);
     exchanges
         .map(|exchange| {
-            let delivered = heads.get(&exchange.own_log).map_or(0, |head| head.settled);
-            delivered + heads.get(&exchange.peer_log).map_or(0, |head| head.size)
+            let delivered = heads.get(&exchange.own().log).map_or(0, |head| head.settled);
+            delivered + heads.get(&exchange.peer().log).map_or(0, |head| head.size)
         })
         .sum()
 }

@@ -122,7 +122,7 @@ impl Dishonest {
             version: 1,
             issuer: self.exchange.own_node.clone(),
             recipient: self.exchange.partner_node.clone(),
-            log_origin: self.exchange.own_origin.clone(),
+            log_origin: self.exchange.own().origin.clone(),
             agreement_digest: self.exchange.pack.digest().to_vec(),
             record_id,
             peer: Some(Position { epoch: 1, size: self.peer }),
@@ -157,8 +157,8 @@ impl Dishonest {
     pub fn checkpoint_by(&self, key: &SigningKey) -> Vec<u8> {
         let mut frontier = Frontier::new();
         self.log.iter().for_each(|entry| frontier.append(leaf_hash(entry)));
-        let head = Checkpoint::new(self.exchange.own_origin.as_str(), frontier.size(), frontier.root()).unwrap();
-        let signed: SignedCheckpoint = head.sign(&Signer(&self.exchange.own_origin, key)).unwrap();
+        let head = Checkpoint::new(self.exchange.own().origin.as_str(), frontier.size(), frontier.root()).unwrap();
+        let signed: SignedCheckpoint = head.sign(&Signer(&self.exchange.own().origin, key)).unwrap();
         signed.to_string().into_bytes()
     }
 
@@ -167,7 +167,7 @@ impl Dishonest {
     pub fn batch(&self, begin: u64) -> Batch {
         let parts = self.parts.range(begin..).filter(|(_, parts)| !parts.is_empty());
         Batch {
-            origin: self.exchange.own_origin.clone(),
+            origin: self.exchange.own().origin.clone(),
             begin,
             entries: self.log[usize::try_from(begin).unwrap()..].iter().map(|e| e.clone().into()).collect(),
             parts: parts.map(|(index, parts)| EntryParts { index: *index, parts: parts.clone() }).collect(),
@@ -225,7 +225,7 @@ impl Dishonest {
     async fn hello(&self) -> Hello {
         let row = self.ledger().await.own_row;
         let mirrored = convenio_wire::exchange::v1::Mirrored {
-            origin: self.exchange.peer_origin.clone(),
+            origin: self.exchange.peer().origin.clone(),
             size: row.size,
             cosigned_checkpoint: Vec::new(),
         };

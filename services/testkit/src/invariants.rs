@@ -122,7 +122,7 @@ async fn receipts(here: &Checked<'_>, there: &Checked<'_>) {
 fn keys(issuer: &Checked<'_>, holder: &Checked<'_>) -> (VerifierKey, VerifierKey) {
     let of = |teller: &Checked<'_>| -> std::sync::Arc<ManifestKeys> { teller.exchange.partner_keys().unwrap() };
     let (issuers, holders) = (of(holder), of(issuer));
-    let log = VerifierKey::new(issuer.exchange.own_origin.as_str(), SignatureType::Ed25519, issuers.log.raw());
+    let log = VerifierKey::new(issuer.exchange.own().origin.as_str(), SignatureType::Ed25519, issuers.log.raw());
     let name = format!("{}/mirror/{}", holder.exchange.own_node, holders.version);
     let mirror = VerifierKey::new(name, SignatureType::CosignatureV1, holders.mirror.raw());
     (log.unwrap(), mirror.unwrap())

@@ -98,7 +98,7 @@ impl Books {
     pub async fn ledger(&self, exchange: &Exchange) -> Ledger {
         let logs = self.core.store().logs().await.unwrap();
         let row = |id: LogId| logs.iter().find(|l| l.id == id).unwrap().clone();
-        let (own_row, peer_row) = (row(exchange.own_log), row(exchange.peer_log));
+        let (own_row, peer_row) = (row(exchange.own().log), row(exchange.peer().log));
         let own = self.entries(&own_row).await;
         let peer = self.entries(&peer_row).await;
         Ledger { own, own_row, peer, peer_row }

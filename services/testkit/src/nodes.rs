@@ -164,7 +164,7 @@ impl Running {
         let heads = core.heads().borrow().clone();
         let exchange = core.exchange(SV_CA).unwrap();
         let of = |log| heads.get(&log).map(|head| (head.size, head.settled)).unwrap_or_default();
-        (of(exchange.own_log), of(exchange.peer_log))
+        (of(exchange.own().log), of(exchange.peer().log))
     }
 }
 

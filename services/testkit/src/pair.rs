@@ -104,8 +104,8 @@ impl Pair {
         let (origin, destination) = (origin.borrow().clone(), destination.borrow().clone());
         self.origin.core.exchanges().iter().all(|ours| {
             let theirs = self.destination.exchange(ours.pack.id());
-            holds(&origin[&ours.own_log], &destination[&theirs.peer_log])
-                && holds(&destination[&theirs.own_log], &origin[&ours.peer_log])
+            holds(&origin[&ours.own().log], &destination[&theirs.peer().log])
+                && holds(&destination[&theirs.own().log], &origin[&ours.peer().log])
         })
     }
 
@@ -147,7 +147,7 @@ impl Pair {
     pub fn sizes(&self) -> Vec<u64> {
         let of = |side: &Side| {
             let heads = side.core.heads().borrow().clone();
-            side.core.exchanges().iter().map(|ex| heads[&ex.own_log].size).collect::<Vec<_>>()
+            side.core.exchanges().iter().map(|ex| heads[&ex.own().log].size).collect::<Vec<_>>()
         };
         [of(&self.origin), of(&self.destination)].concat()
     }

@@ -15,31 +15,33 @@ use super::check::{Checked, Form};
 use super::decide::Refused;
 use super::screen::subject_of;
 use super::told;
-use crate::core::{Core, Exchange, Learned};
+use crate::core::{Core, Exchange, Known};
+use crate::lane::Lane;
 use crate::world::load_more;
 
 /// Applies an entry that is no RECORD.
 pub(crate) async fn system(
     work: &mut Work,
     exchange: &Exchange,
+    lane: &Lane,
     world: &mut World,
     form: &Form,
-    learned: &mut Learned,
+    known: &mut Known,
 ) -> Result<(), StoreError> {
     match &form.statement.body {
         Some(Body::Outcome(outcome)) => decisions(work, exchange, world, outcome, &form.parts).await?,
         Some(Body::PeerCheckpoint(_) | Body::Record(_)) | None => {}
-        Some(body) => learn(exchange, body, learned),
+        Some(body) => learn(exchange, lane, body, known),
     }
     Ok(())
 }
 
 /// What the partner's first entries say of its keys and of what is in force.
-pub(crate) fn learn(exchange: &Exchange, body: &Body, learned: &mut Learned) {
+pub(crate) fn learn(exchange: &Exchange, lane: &Lane, body: &Body, known: &mut Known) {
     match body {
         Body::EpochOpen(open) => {
-            if let Ok(keys) = verify_epoch_open(open, &exchange.peer_origin, &exchange.partner_roots) {
-                learned.keys = Some(Arc::new(keys));
+            if let Ok(keys) = verify_epoch_open(open, &lane.origin, &exchange.partner_roots) {
+                known.keys = Some(Arc::new(keys));
             }
         }
         Body::Ratify(ratify) => {
@@ -49,16 +51,16 @@ pub(crate) fn learn(exchange: &Exchange, body: &Body, learned: &mut Learned) {
                 s.digest == exchange.pack.digest() && exchange.ratifications.iter().any(|(party, _)| party == s.party())
             });
             if let Some(said) = said
-                && !learned.ratified.iter().any(|p| p == said.party())
+                && !known.ratified.iter().any(|p| p == said.party())
             {
-                learned.ratified.push(said.party().to_owned());
+                known.ratified.push(said.party().to_owned());
             }
         }
         Body::Activate(activate) => {
-            let both = exchange.pack.parties().iter().all(|p| learned.ratified.contains(&p.id));
-            learned.active |= both && activate.digest == exchange.pack.digest();
+            let both = exchange.pack.parties().iter().all(|p| known.ratified.contains(&p.id));
+            known.active |= both && activate.digest == exchange.pack.digest();
         }
-        _ => tracing::warn!(origin = %exchange.peer_origin, "an entry of a kind that this version does not apply"),
+        _ => tracing::warn!(origin = %lane.origin, "an entry of a kind that this version does not apply"),
     }
 }
 
@@ -70,16 +72,19 @@ async fn decisions(
     outcome: &Outcome,
     parts: &[Part],
 ) -> Result<(), StoreError> {
-    let own = work.log(exchange.own_log)?.clone();
+    let Some(lane) = exchange.own_lanes().iter().find(|lane| lane.epoch == outcome.epoch).cloned() else {
+        tracing::error!(partner = %exchange.partner_node, "an OUTCOME speaks of an epoch that is none");
+        return Ok(());
+    };
+    let own = work.log(lane.log)?.clone();
     let inside = own.entangled <= outcome.begin && outcome.begin <= outcome.end && outcome.end <= own.size;
     // A range may leave out entries that need no answer, never a RECORD.
-    let left_out =
-        if inside { work.entry_heads(exchange.own_log, own.entangled, outcome.begin).await? } else { Vec::new() };
-    if outcome.epoch != own.epoch || !inside || left_out.iter().any(|e| e.is_record) {
-        tracing::error!(origin = %exchange.peer_origin, "an OUTCOME covers what it cannot");
+    let left_out = if inside { work.entry_heads(lane.log, own.entangled, outcome.begin).await? } else { Vec::new() };
+    if !inside || left_out.iter().any(|e| e.is_record) {
+        tracing::error!(origin = %lane.origin, "an OUTCOME covers what it cannot");
         return Ok(());
     }
-    let records = work.entry_heads(exchange.own_log, outcome.begin, outcome.end).await?;
+    let records = work.entry_heads(lane.log, outcome.begin, outcome.end).await?;
     let records: Vec<_> = records.into_iter().filter(|e| e.is_record).collect();
     let of_placements = records.iter().filter_map(placement).collect::<Vec<_>>();
     load_more(work, exchange, world, &of_placements, &[], &[]).await?;
@@ -94,7 +99,7 @@ async fn decisions(
         rejected += u64::from(decision.is_some());
         if let Some(why) = &decision {
             work.push_rejection(convenio_store::RejectionRow {
-                log: exchange.own_log,
+                log: lane.log,
                 index: record.index,
                 record_id: record.record_id,
                 reason: why.reason.clone(),

@@ -12,6 +12,7 @@ use prost::Message;
 use super::mirror::is_marker;
 use super::screen::subject_of;
 use crate::core::{Core, Exchange};
+use crate::lane::Lane;
 use crate::outbound::seal::from_rest;
 
 /// An entry whose form was checked.
@@ -40,11 +41,12 @@ pub(crate) struct Form {
 pub(crate) fn check(
     core: &Core,
     exchange: &Exchange,
+    lane: &Lane,
     keys: &ManifestKeys,
     row: &EntryRow,
     parts: &[PartRow],
 ) -> Result<Checked, StoreError> {
-    let opened = opened(exchange, keys, &row.bytes);
+    let opened = opened(exchange, lane, keys, &row.bytes);
     let is_record = super::mirror::is_record(&claimed_statement(&row.bytes).unwrap_or_default());
     let form = match opened {
         Err(reason) => Err(reason),
@@ -53,7 +55,7 @@ pub(crate) fn check(
     Ok(Checked { index: row.index, record_id: row.record_id, is_record, form })
 }
 
-fn opened(exchange: &Exchange, keys: &ManifestKeys, bytes: &[u8]) -> Result<OpenEntry, &'static str> {
+fn opened(exchange: &Exchange, lane: &Lane, keys: &ManifestKeys, bytes: &[u8]) -> Result<OpenEntry, &'static str> {
     let open = open_entry(bytes).map_err(EntryError::reason)?;
     verify_entry(&open, &keys.record).map_err(EntryError::reason)?;
     let said = &open.statement;
@@ -63,7 +65,7 @@ fn opened(exchange: &Exchange, keys: &ManifestKeys, bytes: &[u8]) -> Result<Open
     if said.recipient != exchange.own_node {
         return Err("WRONG_RECIPIENT");
     }
-    if said.issuer != exchange.partner_node || said.log_origin != exchange.peer_origin {
+    if said.issuer != exchange.partner_node || said.log_origin != lane.origin {
         return Err("WRONG_ORIGIN");
     }
     Ok(open)

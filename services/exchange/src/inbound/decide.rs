@@ -9,6 +9,7 @@ use convenio_wire::exchange::v1::{Outcome, OutcomeDetail, Part, Reject, RejectDe
 use prost::Message;
 
 use crate::core::{Core, Exchange};
+use crate::lane::Lane;
 use crate::outbound::seal::{PartDraft, fresh_record_id, seal_parts, stage_statement};
 
 /// Name of the message in an OUTCOME's part.
@@ -61,6 +62,7 @@ pub(crate) async fn outcome(
     work: &mut Work,
     core: &Core,
     exchange: &Exchange,
+    lane: &Lane,
     begin: u64,
     end: u64,
     verdicts: &[Verdict],
@@ -69,7 +71,7 @@ pub(crate) async fn outcome(
         return Ok(());
     }
     let refused: Vec<_> = verdicts.iter().filter_map(|v| Some((v, v.refused.as_ref()?))).collect();
-    let log = work.log(exchange.peer_log)?.clone();
+    let log = work.log(lane.log)?.clone();
     let record_id = fresh_record_id(&core.sealer);
     let mut commitments = Vec::new();
     let mut parts = Vec::new();

@@ -16,7 +16,8 @@ use super::apply;
 use super::check::{Checked, Form, check, kind_of};
 use super::decide::{self, Verdict};
 use super::screen::subject_of;
-use crate::core::{Core, Exchange, Learned, released};
+use crate::core::{Core, Exchange, Known, released};
+use crate::lane::Lane;
 use crate::world::{load_world, save_world};
 use crate::writer::Heads;
 
@@ -29,14 +30,17 @@ const RETRY: Duration = Duration::from_secs(5);
 pub(crate) async fn run(core: Arc<Core>, exchange: Arc<Exchange>) {
     let mut heads = core.heads();
     loop {
-        let unjudged = |h: &Heads| h.get(&exchange.peer_log).is_some_and(|head| head.size > head.settled);
+        let unjudged = |h: &Heads| {
+            let waits = |lane: &Arc<Lane>| h.get(&lane.log).is_some_and(|head| head.size > head.settled);
+            exchange.peer_lanes().iter().any(waits)
+        };
         let stopped = heads.wait_for(unjudged).await.is_err();
         if stopped {
             return;
         }
         released(&core.controls.judge).await;
         if let Err(error) = judge_next(&core, &exchange).await {
-            tracing::error!(origin = %exchange.peer_origin, reason = %error, "entries were not judged");
+            tracing::error!(partner = %exchange.partner_node, reason = %error, "entries were not judged");
             tokio::time::sleep(RETRY).await;
         }
     }
@@ -45,30 +49,34 @@ pub(crate) async fn run(core: Arc<Core>, exchange: Arc<Exchange>) {
 /// Judges the next mirrored entries in one transaction.
 pub(crate) async fn judge_next(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Result<(), StoreError> {
     let logs = core.store.logs().await?;
-    let mirror = logs.iter().find(|l| l.id == exchange.peer_log).ok_or(StoreError::Corrupt("log"))?;
-    let frozen = logs.iter().any(|l| l.id == exchange.own_log && !l.alarm.is_empty());
+    let found = |id| logs.iter().find(|l| l.id == id);
+    let lane = exchange.unjudged(|id| found(id).map(|l| (l.size, l.settled)));
+    let mirror = found(lane.log).ok_or(StoreError::Corrupt("log"))?;
+    let own = exchange.own();
+    let frozen = found(own.log).is_some_and(|l| !l.alarm.is_empty() || l.closed);
     if frozen {
         // No OUTCOME can be appended; what is mirrored waits for the next epoch.
         return Err(StoreError::Failed("the own log is frozen".to_owned()));
     }
     let (begin, end) = (mirror.settled, mirror.size.min(mirror.settled + MAX_JUDGED));
-    let entries = core.store.entries(exchange.peer_log, begin, end).await?;
-    let parts = core.store.parts(exchange.peer_log, begin, end).await?;
-    let checked = check_all(core, exchange, entries, parts).await?;
-    let (job_core, job_exchange) = (core.clone(), exchange.clone());
-    let learned = core
+    let entries = core.store.entries(lane.log, begin, end).await?;
+    let parts = core.store.parts(lane.log, begin, end).await?;
+    let checked = check_all(core, exchange, &lane, entries, parts).await?;
+    let (job_core, job_exchange, job_lane) = (core.clone(), exchange.clone(), lane.clone());
+    let known = core
         .write::<_, StoreError, _>(move |work| {
             async move {
-                if work.log(job_exchange.peer_log)?.settled != begin {
+                if work.log(job_lane.log)?.settled != begin {
                     return Ok(None);
                 }
-                judge(work, &job_core, &job_exchange, checked, end).await.map(Some)
+                judge(work, &job_core, &job_exchange, &job_lane, checked, end).await.map(Some)
             }
             .boxed()
         })
         .await?;
-    if let Some(learned) = learned {
-        exchange.learn(|known| *known = learned);
+    if let Some(judged) = known {
+        // Keys are learned when they are mirrored; a batch may have come meanwhile.
+        exchange.learn(lane.epoch, |known| *known = Known { keys: known.keys.clone(), ..judged });
     }
     Ok(())
 }
@@ -77,16 +85,17 @@ pub(crate) async fn judge_next(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Re
 async fn check_all(
     core: &Arc<Core>,
     exchange: &Arc<Exchange>,
+    lane: &Arc<Lane>,
     entries: Vec<EntryRow>,
     parts: Vec<PartRow>,
 ) -> Result<Vec<Checked>, StoreError> {
-    let keys = exchange.partner_keys().ok_or(StoreError::Corrupt("mirror without keys"))?;
-    let (core, exchange) = (core.clone(), exchange.clone());
+    let keys = exchange.known(lane.epoch).keys.ok_or(StoreError::Corrupt("mirror without keys"))?;
+    let (core, exchange, lane) = (core.clone(), exchange.clone(), lane.clone());
     let work = move || {
         let of = |row: &EntryRow| {
             let from = parts.partition_point(|p| p.index < row.index);
             let to = parts.partition_point(|p| p.index <= row.index);
-            check(&core, &exchange, &keys, row, &parts[from..to])
+            check(&core, &exchange, &lane, &keys, row, &parts[from..to])
         };
         let (left, right) = entries.split_at(entries.len() / 2);
         std::thread::scope(|scope| {
@@ -104,42 +113,52 @@ async fn judge(
     work: &mut Work,
     core: &Core,
     exchange: &Exchange,
+    lane: &Lane,
     checked: Vec<Checked>,
     end: u64,
-) -> Result<Learned, StoreError> {
-    let mut learned = exchange.learned();
-    let mut seen = duplicates(work, exchange, &checked, end).await?;
+) -> Result<Known, StoreError> {
+    let mut known = exchange.known(lane.epoch);
+    let mut seen = duplicates(work, exchange, lane, &checked, end).await?;
     let mut world = load_subjects(work, exchange, &checked).await?;
     let mut verdicts = Vec::new();
     for entry in &checked {
-        let position = Position { peer_size: work.log(exchange.own_log)?.size, active: learned.active };
+        let position = Position { inside: inside(work, exchange, entry)?, active: known.active };
         match &entry.form {
             Ok(form) if matches!(form.statement.body, Some(Body::Record(_))) => {
-                let verdict = record(work, core, exchange, &mut world, entry, form, &position, &mut seen);
+                let verdict = record(work, core, exchange, lane, &mut world, entry, form, &position, &mut seen);
                 verdicts.push(Verdict { index: entry.index, record_id: entry.record_id, refused: verdict.err() });
             }
-            Ok(form) => apply::system(work, exchange, &mut world, form, &mut learned).await?,
+            Ok(form) => apply::system(work, exchange, lane, &mut world, form, &mut known).await?,
             Err(reason) if entry.is_record => {
                 let refused = Some(decide::Refused::plain(reason));
                 verdicts.push(Verdict { index: entry.index, record_id: entry.record_id, refused });
             }
             Err(reason) => {
-                tracing::error!(origin = %exchange.peer_origin, index = entry.index, reason, "an entry is void");
+                tracing::error!(origin = %lane.origin, index = entry.index, reason, "an entry is void");
             }
         }
     }
     save_world(work, exchange, &mut world);
-    let log = work.log(exchange.peer_log)?.clone();
+    let log = work.log(lane.log)?.clone();
     let begin = log.settled;
     work.put_log(LogRow { settled: end, ..log });
-    decide::outcome(work, core, exchange, begin, end, &verdicts).await?;
-    Ok(learned)
+    decide::outcome(work, core, exchange, lane, begin, end, &verdicts).await?;
+    Ok(known)
 }
 
 /// Where both logs stand at one entry.
 struct Position {
-    peer_size: u64,
+    /// Its `peer` names what this node's logs hold.
+    inside: bool,
     active: bool,
+}
+
+/// Whether an entry's `peer` is a position that a log of this node has reached.
+fn inside(work: &Work, exchange: &Exchange, entry: &Checked) -> Result<bool, StoreError> {
+    let Some(said) = entry.form.as_ref().ok().and_then(|form| form.statement.peer) else { return Ok(false) };
+    let lanes = exchange.own_lanes();
+    let Some(lane) = lanes.iter().find(|lane| lane.epoch == said.epoch) else { return Ok(false) };
+    Ok(said.size <= work.log(lane.log)?.size)
 }
 
 #[allow(clippy::too_many_arguments)] // one entry with all that a verdict may look at
@@ -147,6 +166,7 @@ fn record(
     work: &mut Work,
     core: &Core,
     exchange: &Exchange,
+    lane: &Lane,
     world: &mut World,
     entry: &Checked,
     form: &Form,
@@ -157,7 +177,7 @@ fn record(
     if !position.active {
         return plain("NOT_IN_FORCE");
     }
-    if form.statement.peer.as_ref().is_none_or(|p| p.size > position.peer_size) {
+    if !position.inside {
         return plain("PEER_POSITION");
     }
     if !seen.insert(entry.record_id) {
@@ -168,7 +188,7 @@ fn record(
         seen.remove(&entry.record_id);
     }
     if verdict.as_ref().is_err_and(|refused| refused.reason == "UNDISCLOSED") {
-        work.drop_parts(exchange.peer_log, entry.index);
+        work.drop_parts(lane.log, entry.index);
     }
     apply::event(work, core, exchange, entry, form, verdict.as_ref().err());
     verdict
@@ -219,16 +239,22 @@ fn content(
         .collect()
 }
 
-/// Record ids of this batch that were accepted before.
+/// Record ids of this batch that were accepted before, in this epoch or an earlier one.
 async fn duplicates(
     work: &mut Work,
     exchange: &Exchange,
+    lane: &Lane,
     checked: &[Checked],
     end: u64,
 ) -> Result<HashSet<RecordId>, StoreError> {
     let begin = checked.first().map_or(end, |c| c.index);
     let ids: Vec<_> = checked.iter().filter(|c| c.is_record).map(|c| c.record_id).collect();
-    work.accepted(exchange.peer_log, begin, &ids).await
+    let mut seen = work.accepted(lane.log, begin, &ids).await?;
+    for earlier in exchange.peer_lanes().iter().filter(|earlier| earlier.epoch < lane.epoch) {
+        let size = work.log(earlier.log)?.size;
+        seen.extend(work.accepted(earlier.log, size, &ids).await?);
+    }
+    Ok(seen)
 }
 
 async fn load_subjects(work: &mut Work, exchange: &Exchange, checked: &[Checked]) -> Result<World, StoreError> {

@@ -15,6 +15,7 @@ use futures::FutureExt;
 
 use super::screen::{self, Screened};
 use crate::core::{Core, Exchange, released};
+use crate::lane::Lane;
 use crate::outbound::seal::{at_rest, data_key};
 use crate::session::SessionEnd;
 use crate::signer::{Named, log_key, mirror_name};
@@ -34,6 +35,7 @@ pub(crate) fn is_marker(part: &PartRow) -> bool {
 pub(crate) struct Mirror {
     core: Arc<Core>,
     exchange: Arc<Exchange>,
+    lane: Arc<Lane>,
     frontier: Frontier,
 }
 
@@ -45,26 +47,27 @@ struct Arrived {
 
 impl Mirror {
     pub(crate) async fn open(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Result<Self, StoreError> {
+        let lane = exchange.peer();
         let logs = core.store.logs().await?;
-        let log = logs.into_iter().find(|l| l.id == exchange.peer_log).ok_or(StoreError::Corrupt("log"))?;
+        let log = logs.into_iter().find(|l| l.id == lane.log).ok_or(StoreError::Corrupt("log"))?;
         let hashes = log.peaks.chunks_exact(32).map(Hash::try_from).collect::<Result<Vec<_>, _>>();
         let peaks = hashes.map_err(|_| StoreError::Corrupt("log"))?;
         let frontier = Frontier::from_parts(log.size, peaks).map_err(|_| StoreError::Corrupt("log"))?;
-        Ok(Self { core: core.clone(), exchange: exchange.clone(), frontier })
+        Ok(Self { core: core.clone(), exchange: exchange.clone(), lane, frontier })
     }
 
     /// Checks a batch, stores it durably and answers with the cosigned checkpoint.
     pub(crate) async fn take(&mut self, batch: Batch) -> Result<Cosigned, SessionEnd> {
         let (frontier, checkpoint) = self.framing(&batch).map_err(|reason| {
-            tracing::error!(origin = %self.exchange.peer_origin, reason, "a batch stops this log");
-            SessionEnd::Refused { origin: self.exchange.peer_origin.clone(), reason }
+            tracing::error!(origin = %self.lane.origin, reason, "a batch stops this log");
+            SessionEnd::Refused { origin: self.lane.origin.clone(), reason }
         })?;
         let arrived = self.arrived(batch);
         let note = self.cosign(checkpoint)?;
         self.store(&frontier, arrived, note.clone()).await?;
         self.frontier = frontier;
         released(&self.core.controls.cosign).await;
-        Ok(Cosigned { origin: self.exchange.peer_origin.clone(), checkpoint: note })
+        Ok(Cosigned { origin: self.lane.origin.clone(), checkpoint: note })
     }
 
     /// Consecutive entries whose root is the one that the partner's log key signed.
@@ -82,23 +85,22 @@ impl Mirror {
         let key = self.log_key(batch).ok_or("UNKNOWN_LOG_KEY")?;
         let checkpoint = checkpoint::open(&batch.checkpoint, &key).map_err(|_| "BAD_CHECKPOINT")?;
         let head = checkpoint.checkpoint();
-        let same = head.origin() == self.exchange.peer_origin
-            && head.size() == frontier.size()
-            && head.root() == frontier.root();
+        let same =
+            head.origin() == self.lane.origin && head.size() == frontier.size() && head.root() == frontier.root();
         if same { Ok((frontier, checkpoint)) } else { Err("BAD_CHECKPOINT") }
     }
 
     /// The partner's log key: known, or named by the root-signed first entry of this very batch.
     fn log_key(&self, batch: &Batch) -> Option<VerifierKey> {
-        if let Some(keys) = self.exchange.partner_keys() {
-            return log_key(&self.exchange.peer_origin, &keys.log);
+        if let Some(keys) = self.exchange.known(self.lane.epoch).keys {
+            return log_key(&self.lane.origin, &keys.log);
         }
         let first = (batch.begin == 0).then(|| batch.entries.first()).flatten()?;
         let open = open_entry(first).ok()?;
         let Some(Body::EpochOpen(opening)) = &open.statement.body else { return None };
-        let keys = verify_epoch_open(opening, &self.exchange.peer_origin, &self.exchange.partner_roots).ok()?;
-        let key = log_key(&self.exchange.peer_origin, &keys.log);
-        self.exchange.learn(|learned| learned.keys = Some(Arc::new(keys)));
+        let keys = verify_epoch_open(opening, &self.lane.origin, &self.exchange.partner_roots).ok()?;
+        let key = log_key(&self.lane.origin, &keys.log);
+        self.exchange.learn(self.lane.epoch, |known| known.keys = Some(Arc::new(keys)));
         key
     }
 
@@ -112,7 +114,7 @@ impl Mirror {
                 let record_id = record_id(&statement);
                 Arrived {
                     row: EntryRow {
-                        log: self.exchange.peer_log,
+                        log: self.lane.log,
                         index,
                         record_id,
                         is_record: is_record(&statement),
@@ -137,13 +139,16 @@ impl Mirror {
     }
 
     async fn store(&self, frontier: &Frontier, arrived: Vec<Arrived>, note: Vec<u8>) -> Result<(), SessionEnd> {
-        let (core, exchange) = (self.core.clone(), self.exchange.clone());
+        let (core, exchange, lane) = (self.core.clone(), self.exchange.clone(), self.lane.clone());
         let (begin, size) = (self.frontier.size(), frontier.size());
         let peaks = frontier.peaks().iter().flat_map(|h| *h.as_bytes()).collect::<Vec<u8>>();
         self.core
             .write::<_, SessionEnd, _>(move |work| {
                 async move {
-                    let log = work.log(exchange.peer_log)?.clone();
+                    let log = work.log(lane.log)?.clone();
+                    if log.closed {
+                        return Err(SessionEnd::Refused { origin: lane.origin.clone(), reason: "EPOCH_CLOSED" });
+                    }
                     if log.size != begin {
                         return Err(SessionEnd::Fenced);
                     }

@@ -40,7 +40,7 @@ pub(crate) async fn run(
     };
     let mut heads = core.heads();
     loop {
-        let grown = |heads: &Heads| heads.get(&exchange.own_log).is_some_and(|head| head.size > at);
+        let grown = |heads: &Heads| heads.get(&exchange.own().log).is_some_and(|head| head.size > at);
         let stopped = heads.wait_for(grown).await.is_err();
         if stopped {
             return SessionEnd::Local("the writer has stopped".to_owned());
@@ -57,7 +57,7 @@ pub(crate) async fn run(
         match step.await {
             Ok(size) if size > at => at = size,
             Ok(_) => {
-                return SessionEnd::Refused { origin: exchange.own_origin.clone(), reason: "BAD_COSIGNATURE" };
+                return SessionEnd::Refused { origin: exchange.own().origin.clone(), reason: "BAD_COSIGNATURE" };
             }
             Err(end) => return end,
         }
@@ -67,7 +67,7 @@ pub(crate) async fn run(
 /// Where to go on: the end of the partner's mirror. A lost cosignature is taken from its HELLO.
 pub(crate) async fn resume(core: &Arc<Core>, exchange: &Arc<Exchange>, theirs: &Mirrored) -> Result<u64, SessionEnd> {
     let own = own_log(core, exchange).await?;
-    let refused = |reason| SessionEnd::Refused { origin: exchange.own_origin.clone(), reason };
+    let refused = |reason| SessionEnd::Refused { origin: exchange.own().origin.clone(), reason };
     if theirs.size > own.size {
         if !signed_beyond(core, exchange, theirs, own.size) {
             return Err(refused("HELLO_SIZE"));
@@ -88,14 +88,14 @@ pub(crate) async fn resume(core: &Arc<Core>, exchange: &Arc<Exchange>, theirs: &
 /// Whether the partner shows a checkpoint by this node's own key that reaches past what its database holds: proof, where a
 /// bare number would let any partner stop this log.
 fn signed_beyond(core: &Core, exchange: &Exchange, theirs: &Mirrored, size: u64) -> bool {
-    let key = log_key(&exchange.own_origin, &core.sealer.keys.log.public());
+    let key = log_key(&exchange.own().origin, &core.sealer.keys.log.public());
     let opened = key.and_then(|key| convenio_log::checkpoint::open(&theirs.cosigned_checkpoint, &key).ok());
-    opened.is_some_and(|note| note.checkpoint().origin() == exchange.own_origin && note.checkpoint().size() > size)
+    opened.is_some_and(|note| note.checkpoint().origin() == exchange.own().origin && note.checkpoint().size() > size)
 }
 
 async fn own_log(core: &Core, exchange: &Exchange) -> Result<LogRow, SessionEnd> {
     let logs = core.store.logs().await?;
-    logs.into_iter().find(|l| l.id == exchange.own_log).ok_or_else(|| SessionEnd::Local("no such log".to_owned()))
+    logs.into_iter().find(|l| l.id == exchange.own().log).ok_or_else(|| SessionEnd::Local("no such log".to_owned()))
 }
 
 /// A frozen log is neither signed nor delivered.
@@ -103,22 +103,22 @@ pub(crate) async fn unfrozen(core: &Core, exchange: &Exchange) -> Result<(), Ses
     if own_log(core, exchange).await?.alarm.is_empty() {
         return Ok(());
     }
-    Err(SessionEnd::Refused { origin: exchange.own_origin.clone(), reason: "FROZEN" })
+    Err(SessionEnd::Refused { origin: exchange.own().origin.clone(), reason: "FROZEN" })
 }
 
 pub(crate) async fn next_batch(core: &Core, exchange: &Exchange, begin: u64) -> Result<Batch, SessionEnd> {
     let head = head_after(core, exchange, begin).await?;
-    let mut rows = core.store.entries(exchange.own_log, begin, head.size).await?;
+    let mut rows = core.store.entries(exchange.own().log, begin, head.size).await?;
     let mut parts = open_parts(core, exchange, &rows, begin, head.size).await?;
     let mut head = head;
     if let Some(fits) = fitting(&rows, &parts) {
         let end = begin + fits as u64;
         rows.truncate(fits);
         parts.retain(|p| p.index < end);
-        head = crate::tiles::head_at(core.store.as_ref(), exchange.own_log, end).await?;
+        head = crate::tiles::head_at(core.store.as_ref(), exchange.own().log, end).await?;
     }
     Ok(Batch {
-        origin: exchange.own_origin.clone(),
+        origin: exchange.own().origin.clone(),
         begin,
         entries: rows.into_iter().map(|row| row.bytes.into()).collect(),
         parts,
@@ -128,7 +128,7 @@ pub(crate) async fn next_batch(core: &Core, exchange: &Exchange, begin: u64) -> 
 
 /// The largest committed head within one batch of `begin`; there is one every few entries.
 async fn head_after(core: &Core, exchange: &Exchange, begin: u64) -> Result<CheckpointRow, SessionEnd> {
-    let head = core.store.checkpoint_at_most(exchange.own_log, begin + MAX_BATCH).await?;
+    let head = core.store.checkpoint_at_most(exchange.own().log, begin + MAX_BATCH).await?;
     head.filter(|h| h.size > begin).ok_or_else(|| StoreError::Corrupt("checkpoint").into())
 }
 
@@ -157,7 +157,7 @@ pub(crate) async fn open_parts(
     end: u64,
 ) -> Result<Vec<EntryParts>, StoreError> {
     let mut opened: Vec<EntryParts> = Vec::new();
-    for part in core.store.parts(exchange.own_log, begin, end).await? {
+    for part in core.store.parts(exchange.own().log, begin, end).await? {
         let at = usize::try_from(part.index - begin).unwrap_or(usize::MAX);
         let row = rows.get(at).ok_or(StoreError::Corrupt("part"))?;
         let salted = if is_marker(&part) {
@@ -183,22 +183,22 @@ pub(crate) fn signed_head(
 ) -> Result<SignedCheckpoint, SessionEnd> {
     let failed = || SessionEnd::Local("a head cannot be signed".to_owned());
     let checkpoint =
-        Checkpoint::new(exchange.own_origin.as_str(), head.size, Hash::from(head.root)).map_err(|_| failed())?;
-    let signer = Named { name: &exchange.own_origin, key: &core.sealer.keys.log };
+        Checkpoint::new(exchange.own().origin.as_str(), head.size, Hash::from(head.root)).map_err(|_| failed())?;
+    let signer = Named { name: &exchange.own().origin, key: &core.sealer.keys.log };
     checkpoint.sign(&signer).map_err(|_| failed())
 }
 
 /// Takes a cosigned checkpoint of the own log: everything below it is delivered. Returns its size.
 pub(crate) async fn settle(core: &Arc<Core>, exchange: &Arc<Exchange>, note: Vec<u8>) -> Result<u64, SessionEnd> {
-    let refused = |reason| SessionEnd::Refused { origin: exchange.own_origin.clone(), reason };
+    let refused = |reason| SessionEnd::Refused { origin: exchange.own().origin.clone(), reason };
     known_partner(core, exchange).await?;
     let size = cosigned_size(core, exchange, &note).map_err(refused)?;
-    let (job, log) = (exchange.clone(), exchange.own_log);
+    let (job, log) = (exchange.clone(), exchange.own().log);
     core.write::<_, SessionEnd, _>(move |work| {
         async move {
             let own = work.log(log)?.clone();
             if size > own.size {
-                return Err(SessionEnd::Refused { origin: job.own_origin.clone(), reason: "BAD_COSIGNATURE" });
+                return Err(SessionEnd::Refused { origin: job.own().origin.clone(), reason: "BAD_COSIGNATURE" });
             }
             if size > own.settled || own.cosigned.is_empty() {
                 let delivered = work.entry_heads(log, own.settled, size).await?;
@@ -229,7 +229,7 @@ async fn known_partner(core: &Core, exchange: &Exchange) -> Result<(), SessionEn
 /// Size of a checkpoint of the own log, if it carries this node's signature and the partner's mirror cosignature.
 fn cosigned_size(core: &Core, exchange: &Exchange, note: &[u8]) -> Result<u64, &'static str> {
     let bad = "BAD_COSIGNATURE";
-    let own_key = log_key(&exchange.own_origin, &core.sealer.keys.log.public()).ok_or(bad)?;
+    let own_key = log_key(&exchange.own().origin, &core.sealer.keys.log.public()).ok_or(bad)?;
     let checkpoint = convenio_log::checkpoint::open(note, &own_key).map_err(|_| bad)?;
     let keys = exchange.partner_keys().ok_or("PARTNER_UNKNOWN")?;
     let mirror = mirror_key(&exchange.partner_node, keys.version, &keys.mirror).ok_or(bad)?;
@@ -241,7 +241,7 @@ fn cosigned_size(core: &Core, exchange: &Exchange, note: &[u8]) -> Result<u64, &
 }
 
 async fn freeze(core: &Core, exchange: &Exchange, alarm: &'static str) -> Result<(), SessionEnd> {
-    let log = exchange.own_log;
+    let log = exchange.own().log;
     core.write::<_, SessionEnd, _>(move |work| {
         async move {
             let own = work.log(log)?.clone();

@@ -19,16 +19,27 @@ const QUIET: Duration = Duration::from_secs(60);
 
 /// The PEER_CHECKPOINT for a batch of this group, if the partner's log was cosigned further than it is entangled.
 pub(crate) async fn entangle(work: &mut Work, sealer: &Sealer, exchange: &Exchange) -> Result<Vec<Staged>, StoreError> {
-    let mirror = work.log(exchange.peer_log)?.clone();
-    if mirror.cosigned_size <= mirror.entangled || !work.log(exchange.own_log)?.alarm.is_empty() {
-        return Ok(Vec::new());
-    }
+    let Some(mirror) = next(work, exchange)? else { return Ok(Vec::new()) };
     let body = Body::PeerCheckpoint(PeerCheckpoint { note: mirror.cosigned.clone() });
     stage_statement(work, sealer, exchange, fresh_record_id(sealer), body, None, Vec::new())
         .map_err(|_| StoreError::Failed("a checkpoint does not fit an entry".to_owned()))?;
     let staged = work.take_staged();
     work.put_log(LogRow { entangled: mirror.cosigned_size, ..mirror });
     Ok(staged)
+}
+
+/// The mirror whose head is next to be entangled, those of earlier epochs first; none if the own log is frozen.
+fn next(work: &Work, exchange: &Exchange) -> Result<Option<LogRow>, StoreError> {
+    if !work.log(exchange.own().log)?.alarm.is_empty() {
+        return Ok(None);
+    }
+    for lane in exchange.peer_lanes().iter() {
+        let mirror = work.log(lane.log)?;
+        if mirror.cosigned_size > mirror.entangled {
+            return Ok(Some(mirror.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// Entangles the partner's last checkpoint once a minute of quiet has passed, if it covers anything but answers.
@@ -53,16 +64,15 @@ pub(crate) async fn entangle_alone(core: &Arc<Core>, exchange: &Arc<Exchange>) -
     let (core2, exchange) = (core.clone(), exchange.clone());
     core.write(move |work| {
         async move {
-            let mirror = work.log(exchange.peer_log)?.clone();
-            let entries = work.entries(exchange.peer_log, mirror.entangled, mirror.cosigned_size).await?;
+            let Some(mirror) = next(work, &exchange)? else { return Ok(()) };
+            let entries = work.entries(mirror.id, mirror.entangled, mirror.cosigned_size).await?;
             let news = entries.iter().any(|e| {
                 !matches!(
                     claimed_statement(&e.bytes).and_then(|s| s.body),
                     Some(Body::Outcome(_) | Body::PeerCheckpoint(_))
                 )
             });
-            let frozen = !work.log(exchange.own_log)?.alarm.is_empty();
-            if news && !frozen && mirror.settled == mirror.size {
+            if news && mirror.settled == mirror.size {
                 let body = Body::PeerCheckpoint(PeerCheckpoint { note: mirror.cosigned.clone() });
                 let id = fresh_record_id(&core2.sealer);
                 stage_statement(work, &core2.sealer, &exchange, id, body, None, Vec::new())?;

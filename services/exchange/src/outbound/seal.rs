@@ -10,7 +10,7 @@ use convenio_seal::statement::seal_entry;
 use convenio_seal::vault::{DataKeyId, Vault, VaultError};
 use convenio_store::{Staged, StagedPart, StoreError, Subject, SubjectKeyRow, Work};
 use convenio_wire::MAX_PARTS;
-use convenio_wire::exchange::v1::{Part, Position, SaltedPart, Statement, statement::Body};
+use convenio_wire::exchange::v1::{Part, SaltedPart, Statement, statement::Body};
 use prost::Message;
 
 use crate::core::Exchange;
@@ -120,22 +120,23 @@ pub(crate) fn stage_statement(
     subject: Option<Subject>,
     parts: Vec<StagedPart>,
 ) -> Result<(), IssueError> {
-    let peer = work.log(exchange.peer_log)?;
+    let peer = exchange.judged(work)?;
+    let own = exchange.own();
     let is_record = matches!(body, Body::Record(_));
     let statement = Statement {
         version: 1,
         issuer: exchange.own_node.clone(),
         recipient: exchange.partner_node.clone(),
-        log_origin: exchange.own_origin.clone(),
+        log_origin: own.origin.clone(),
         agreement_digest: if matches!(body, Body::EpochOpen(_)) { Vec::new() } else { exchange.pack.digest().to_vec() },
         record_id: record_id.0.to_vec(),
-        peer: Some(Position { epoch: peer.epoch, size: peer.settled }),
+        peer: Some(peer),
         time_ms: sealer.clock.now_ms(),
         captures: Vec::new(),
         body: Some(body),
     };
     let bytes = seal_entry(&statement, &sealer.keys.record).map_err(|_| IssueError::TooLarge)?;
-    work.stage(Staged { log: exchange.own_log, record_id, is_record, subject, bytes, parts });
+    work.stage(Staged { log: own.log, record_id, is_record, subject, bytes, parts });
     Ok(())
 }
 

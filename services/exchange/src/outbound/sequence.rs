@@ -56,13 +56,20 @@ impl Sequencer {
         let mut staged = work.take_staged();
         let mut edges = HashMap::new();
         for exchange in &self.exchanges {
-            let (mut own, rest): (Vec<_>, _) = staged.into_iter().partition(|s| s.log == exchange.own_log);
-            staged = rest;
-            if !own.is_empty() {
-                own.extend(entangle(work, &self.sealer, exchange).await?);
-                self.extend_own(work, &mut edges, exchange.own_log, own)?;
+            let own = exchange.own().log;
+            if staged.iter().any(|s| s.log == own) {
+                staged.extend(entangle(work, &self.sealer, exchange).await?);
             }
-            self.extend_mirror(work, &mut edges, exchange.peer_log).await?;
+        }
+        // The own logs of every exchange, and the journal's.
+        while let Some(id) = staged.first().map(|s| s.log) {
+            let (entries, rest): (Vec<_>, _) = staged.into_iter().partition(|s| s.log == id);
+            staged = rest;
+            self.extend_own(work, &mut edges, id, entries)?;
+        }
+        let pushed: Vec<_> = work.logs().filter(|log| !log.own).map(|log| log.id).collect();
+        for id in pushed {
+            self.extend_mirror(work, &mut edges, id).await?;
         }
         Ok(Sequenced(edges))
     }
@@ -79,6 +86,9 @@ impl Sequencer {
         entries: Vec<Staged>,
     ) -> Result<(), StoreError> {
         let mut log = work.log(id)?.clone();
+        if log.closed || !log.own {
+            return Err(StoreError::Failed(format!("{}: nothing is sequenced in it any more", log.origin)));
+        }
         let edge = self.edge_of(edges, id);
         for entry in entries {
             let leaf = leaf_hash(&entry.bytes);

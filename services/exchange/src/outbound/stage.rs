@@ -138,7 +138,7 @@ async fn stage_record(
 }
 
 fn unfrozen(work: &Work, exchange: &Exchange) -> Result<(), IssueError> {
-    let alarm = &work.log(exchange.own_log)?.alarm;
+    let alarm = &work.log(exchange.own().log)?.alarm;
     if alarm.is_empty() { Ok(()) } else { Err(IssueError::Frozen(alarm.clone())) }
 }
 

@@ -14,9 +14,9 @@ const MAX_LOGS: usize = 256;
 pub(super) async fn ours(core: &Core, exchanges: &[Arc<Exchange>]) -> Result<Hello, SessionEnd> {
     let logs = core.store.logs().await?;
     let mirrored = exchanges.iter().filter_map(|exchange| {
-        let log = logs.iter().find(|l| l.id == exchange.peer_log)?;
+        let log = logs.iter().find(|l| l.id == exchange.peer().log)?;
         Some(Mirrored {
-            origin: exchange.peer_origin.clone(),
+            origin: exchange.peer().origin.clone(),
             size: log.size,
             cosigned_checkpoint: log.cosigned.clone(),
         })

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use convenio_agreement::view::RejectedAct;
-use convenio_exchange::Exchange;
 use convenio_model::{RecordId, Ref};
 use convenio_store::Store;
 use convenio_wire::registry::v1::{Discrepancy, Placement, Rejection};
@@ -24,21 +23,13 @@ pub(crate) async fn positions(store: &dyn Store, case: &Case) -> Result<Position
                 continue;
             }
             for (log, index) in store.record(record).await? {
-                if let Some(origin) = origin(&case.exchange, log) {
-                    found.insert(record, format!("{origin}#{index}"));
+                if let Some(lane) = case.exchange.lane_of(log) {
+                    found.insert(record, format!("{}#{index}", lane.origin));
                 }
             }
         }
     }
     Ok(found)
-}
-
-fn origin(exchange: &Exchange, log: convenio_store::LogId) -> Option<&str> {
-    match log {
-        log if log == exchange.own_log => Some(&exchange.own_origin),
-        log if log == exchange.peer_log => Some(&exchange.peer_origin),
-        _ => None,
-    }
 }
 
 /// What a caller is shown.

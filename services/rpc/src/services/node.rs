@@ -73,8 +73,8 @@ impl Node {
 }
 
 fn described(exchange: &Exchange, logs: &[LogRow], connected: bool) -> wire::Exchange {
-    let own = logs.iter().find(|row| row.id == exchange.own_log);
-    let mirror = logs.iter().find(|row| row.id == exchange.peer_log);
+    let own = logs.iter().find(|row| row.id == exchange.own().log);
+    let mirror = logs.iter().find(|row| row.id == exchange.peer().log);
     let of = |row: Option<&LogRow>, count: fn(&LogRow) -> u64| row.map_or(0, count);
     wire::Exchange {
         agreement: exchange.pack.id().to_owned(),

@@ -322,7 +322,7 @@ async fn a_bad_batch_stops_the_log() {
         ("BAD_CHECKPOINT", changed(&|b| b.checkpoint.extend(b"\xe2\x80\x94 x AAAA\n\n"))),
         ("BATCH_LIMITS", changed(&|b| b.entries = vec![other.clone().into(); 1025])),
         ("BATCH_LIMITS", changed(&|b| b.entries[0] = vec![0; 65_536].into())),
-        ("UNKNOWN_ORIGIN", changed(&|b| b.origin = by.exchange.peer_origin.clone())),
+        ("UNKNOWN_ORIGIN", changed(&|b| b.origin = by.exchange.peer().origin.clone())),
     ];
     for (at, (reason, batch)) in bad.into_iter().enumerate() {
         match by.send(batch).await {

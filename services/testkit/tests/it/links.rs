@@ -292,6 +292,6 @@ async fn connected(nodes: &Nodes, is: bool) {
 
 /// Entries that a node holds of its partner's log.
 fn held(node: &Node) -> u64 {
-    let log = node.core().exchange(SV_CA).unwrap().peer_log;
+    let log = node.core().exchange(SV_CA).unwrap().peer().log;
     node.core().heads().borrow().get(&log).map_or(0, |head| head.size)
 }

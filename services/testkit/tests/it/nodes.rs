@@ -81,7 +81,7 @@ async fn the_same_request_twice_is_done_once() {
     nodes.bring(&placement, "preselect").await;
     let size = || {
         let core = nodes.origin.node.core();
-        core.heads().borrow()[&core.exchange("sv-ca").unwrap().own_log].size
+        core.heads().borrow()[&core.exchange("sv-ca").unwrap().own().log].size
     };
     // At once, and again later.
     let before = size();
