@@ -161,6 +161,8 @@ pub struct Core {
     /// Steps that can be held.
     pub controls: Controls,
     pub(crate) sessions: crate::session::Sessions,
+    /// How the witnesses of the own logs fare.
+    pub witnesses: crate::witness::submit::Board,
 }
 
 impl Core {
@@ -188,6 +190,7 @@ impl Core {
             writer,
             controls: Controls::default(),
             sessions: crate::session::Sessions::default(),
+            witnesses: crate::witness::submit::Board::default(),
         });
         for exchange in &core.exchanges {
             open::first_entries(&core, exchange, &parts.epochs).await?;
@@ -242,6 +245,12 @@ impl Core {
     #[must_use]
     pub fn party(&self) -> &str {
         &self.party
+    }
+
+    /// Version of this node's key manifest, which its cosigners' names carry.
+    #[must_use]
+    pub fn manifest_version(&self) -> u64 {
+        1
     }
 
     /// The exchange under one agreement.

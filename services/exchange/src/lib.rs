@@ -11,11 +11,13 @@ pub mod inbound;
 mod lane;
 mod open;
 pub mod outbound;
+pub mod publish;
 mod receipt;
 pub mod session;
 mod signer;
 pub mod step;
 pub(crate) mod tiles;
+pub mod witness;
 mod world;
 mod writer;
 

@@ -28,6 +28,11 @@ pub(crate) fn mirror_name(node: &str, version: u64) -> String {
     format!("{node}/mirror/{version}")
 }
 
+/// Name of a node's witness.
+pub(crate) fn witness_name(node: &str, version: u64) -> String {
+    format!("{node}/witness/{version}")
+}
+
 /// Verifier of a log's checkpoints: the key's name is the origin.
 pub(crate) fn log_key(origin: &str, key: &PublicKey) -> Option<VerifierKey> {
     VerifierKey::new(origin, SignatureType::Ed25519, key.raw()).ok()

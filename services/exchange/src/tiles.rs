@@ -49,6 +49,24 @@ pub(crate) fn reader(
     TileReader::new(|tile: Tile| Ok(loaded.get(&tile).or_else(|| loaded.get(&tile.full())).cloned()), size)
 }
 
+/// The bytes of one tile that a log of at least its size has, as wide as it is asked for.
+pub(crate) async fn bytes(store: &dyn Store, log: LogId, tile: Tile) -> Result<Vec<u8>, StoreError> {
+    let corrupt = || StoreError::Corrupt("tile");
+    let loaded = load(store, log, BTreeSet::from([tile])).await?;
+    let hashes = match loaded.get(&tile).or_else(|| loaded.get(&tile.full())) {
+        Some(bytes) => bytes.clone(),
+        None => {
+            // The smallest tree in which this tile is exactly so wide.
+            let hashes = tile.index() * WIDTH + u64::from(tile.width());
+            let size = hashes.checked_shl(u32::from(tile.level()) * 8).ok_or_else(corrupt)?;
+            let derived = reader(&loaded, size).tile(tile).map_err(|_| corrupt())?;
+            derived.iter().flat_map(|hash| *hash.as_bytes()).collect()
+        }
+    };
+    let width = usize::from(tile.width()) * 32;
+    hashes.get(..width).map(<[u8]>::to_vec).ok_or_else(corrupt)
+}
+
 /// The head at `size`: the committed row, or one derived from committed entries below a committed head.
 pub(crate) async fn head_at(store: &dyn Store, log: LogId, size: u64) -> Result<CheckpointRow, StoreError> {
     if let Some(row) = store.checkpoint_at_most(log, size).await?.filter(|row| row.size == size) {

@@ -1,12 +1,10 @@
 //! One log in a bundle: head, kept checkpoints, tiles of every level, entries, parts. Read a tile's width at a time.
 
-use std::collections::BTreeSet;
-
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use convenio_log::tile::{encode_bundle, entry_tiles, tiles};
-use convenio_log::{Checkpoint, Hash, Tile};
+use convenio_log::{Checkpoint, Hash};
 use convenio_seal::manifest::ManifestKeys;
 use convenio_store::{EntryRow, LogRow, Store, StoreError};
 use convenio_wire::exchange::v1::{EntryParts, SaltedPart};
@@ -17,7 +15,7 @@ use super::{Export, ExportError, keys_of};
 use crate::inbound::mirror::is_marker;
 use crate::outbound::seal::from_rest;
 use crate::signer::Named;
-use crate::tiles::{head_at, load, reader};
+use crate::tiles::{bytes, head_at};
 
 /// A log as it was exported.
 pub(super) struct ExportedLog {
@@ -73,24 +71,9 @@ async fn write_tiles(
     size: u64,
 ) -> Result<(), ExportError> {
     for tile in tiles(size) {
-        let loaded = load(store, log.id, BTreeSet::from([tile])).await?;
-        let hashes = match loaded.get(&tile) {
-            Some(bytes) => bytes.clone(),
-            None => derived(&loaded, tile, size)?,
-        };
-        let width = usize::from(tile.width()) * 32;
-        let bytes = hashes.get(..width).ok_or(StoreError::Corrupt("tile"))?;
-        folder.write(&format!("{base}/{tile}"), bytes)?;
+        folder.write(&format!("{base}/{tile}"), &bytes(store, log.id, tile).await?)?;
     }
     Ok(())
-}
-
-fn derived(loaded: &crate::tiles::Loaded, tile: Tile, size: u64) -> Result<Vec<u8>, ExportError> {
-    if let Some(full) = loaded.get(&tile.full()) {
-        return Ok(full.clone());
-    }
-    let hashes = reader(loaded, size).tile(tile).map_err(|_| StoreError::Corrupt("tile"))?;
-    Ok(hashes.iter().flat_map(|h| *h.as_bytes()).collect())
 }
 
 /// Salts and parts of these entries; what was erased or dropped is absent.

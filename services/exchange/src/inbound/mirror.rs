@@ -23,6 +23,9 @@ use crate::signer::{Named, log_key, mirror_name};
 /// Entries of one batch at most; twice what this node sends.
 const MAX_ENTRIES: usize = 1024;
 
+/// A head is cosigned again after so long at the earliest, milliseconds.
+const HEARTBEAT_MS: u64 = 60_000;
+
 /// A part that was dropped unstored; the row says why in its place.
 const MARKER: [u8; 16] = [0; 16];
 
@@ -58,6 +61,9 @@ impl Mirror {
 
     /// Checks a batch, stores it durably and answers with the cosigned checkpoint.
     pub(crate) async fn take(&mut self, batch: Batch) -> Result<Cosigned, SessionEnd> {
+        if batch.entries.is_empty() && batch.begin > 0 {
+            return self.cosign_again(batch).await;
+        }
         let (frontier, checkpoint) = self.framing(&batch).map_err(|reason| {
             tracing::error!(origin = %self.lane.origin, reason, "a batch stops this log");
             SessionEnd::Refused { origin: self.lane.origin.clone(), reason }
@@ -68,6 +74,37 @@ impl Mirror {
         self.frontier = frontier;
         released(&self.core.controls.cosign).await;
         Ok(Cosigned { origin: self.lane.origin.clone(), checkpoint: note })
+    }
+
+    /// Cosigns the head that is held with a new time: the heartbeat of a quiet log, at most once a minute.
+    async fn cosign_again(&self, batch: Batch) -> Result<Cosigned, SessionEnd> {
+        let refused = |reason| SessionEnd::Refused { origin: self.lane.origin.clone(), reason };
+        let key = self.log_key(&batch).ok_or_else(|| refused("UNKNOWN_LOG_KEY"))?;
+        let checkpoint = checkpoint::open(&batch.checkpoint, &key).map_err(|_| refused("BAD_CHECKPOINT"))?;
+        let head = checkpoint.checkpoint();
+        let held = (self.lane.origin.as_str(), self.frontier.size(), self.frontier.root());
+        if batch.begin != held.1 || (head.origin(), head.size(), head.root()) != held {
+            return Err(refused("BAD_CHECKPOINT"));
+        }
+        let note = self.cosign(checkpoint)?;
+        let (log, size, now) = (self.lane.log, held.1, self.core.sealer.clock.now_ms());
+        let stored = self.core.write::<_, SessionEnd, _>(move |work| {
+            async move {
+                let log = work.log(log)?.clone();
+                if log.size != size || log.closed {
+                    return Err(SessionEnd::Fenced);
+                }
+                if now.saturating_sub(log.time_ms) < HEARTBEAT_MS {
+                    return Ok(log.cosigned);
+                }
+                work.put_log(LogRow { cosigned: note.clone(), cosigned_size: size, time_ms: now, ..log });
+                Ok(note)
+            }
+            .boxed()
+        });
+        let checkpoint = stored.await?;
+        released(&self.core.controls.cosign).await;
+        Ok(Cosigned { origin: self.lane.origin.clone(), checkpoint })
     }
 
     /// Consecutive entries whose root is the one that the partner's log key signed.

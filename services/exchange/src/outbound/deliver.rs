@@ -2,6 +2,7 @@
 //! partner that was away for a month is served from there. One batch is under way at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use convenio_log::checkpoint::SignedCheckpoint;
 use convenio_log::{Checkpoint, Hash, cosignature};
@@ -15,14 +16,14 @@ use crate::core::{Core, Exchange, released};
 use crate::inbound::mirror::is_marker;
 use crate::session::{ANSWER, Message, SessionEnd};
 use crate::signer::{Named, log_key, mirror_key};
+use crate::witness::submit::HEARTBEAT;
+use crate::witness::{MAX_SKEW, mirror_time};
 use crate::writer::Heads;
 
 /// Entries of one batch at most.
 pub(crate) const MAX_BATCH: u64 = 512;
 /// Bytes of entries and parts after which a batch ends.
 const MAX_BATCH_BYTES: usize = 3 * 1024 * 1024;
-/// A cosignature further ahead of this node's clock is refused, seconds.
-const MAX_SKEW: u64 = 30;
 
 /// Delivers one log until the session ends.
 pub(crate) async fn run(
@@ -41,27 +42,61 @@ pub(crate) async fn run(
     let mut heads = core.heads();
     loop {
         let grown = |heads: &Heads| heads.get(&exchange.own().log).is_some_and(|head| head.size > at);
-        let stopped = heads.wait_for(grown).await.is_err();
-        if stopped {
-            return SessionEnd::Local("the writer has stopped".to_owned());
-        }
+        let quiet = if grown(&heads.borrow()) { Ok(HEARTBEAT) } else { heartbeat_due(&core, &exchange, at).await };
+        let quiet = match quiet {
+            Ok(quiet) => quiet,
+            Err(end) => return end,
+        };
+        let news = tokio::select! {
+            biased;
+            grown = heads.wait_for(grown) => match grown {
+                Ok(_) => true,
+                Err(_) => return SessionEnd::Local("the writer has stopped".to_owned()),
+            },
+            () = core.sealer.clock.sleep(quiet) => false,
+        };
         released(&core.controls.deliver).await;
         let step = async {
             unfrozen(&core, &exchange).await?;
-            let batch = next_batch(&core, &exchange, at).await?;
+            let batch =
+                if news { next_batch(&core, &exchange, at).await? } else { heartbeat(&core, &exchange, at).await? };
             outbound.send(Message::Batch(batch)).await.map_err(|_| SessionEnd::Disconnected)?;
             let answer = tokio::time::timeout(ANSWER, answers.recv()).await.map_err(|_| SessionEnd::TimedOut)?;
             let answer = answer.ok_or(SessionEnd::Disconnected)?;
             settle(&core, &exchange, answer.checkpoint).await
         };
         match step.await {
-            Ok(size) if size > at => at = size,
+            Ok(size) if size > at || (!news && size == at) => at = size,
             Ok(_) => {
                 return SessionEnd::Refused { origin: exchange.own().origin.clone(), reason: "BAD_COSIGNATURE" };
             }
             Err(end) => return end,
         }
     }
+}
+
+/// How long until the partner's mirror is to cosign an unchanged head once more.
+async fn heartbeat_due(core: &Core, exchange: &Exchange, at: u64) -> Result<Duration, SessionEnd> {
+    if at == 0 {
+        return Ok(HEARTBEAT);
+    }
+    let own = own_log(core, exchange).await?;
+    let last = mirror_time(exchange, &own.cosigned).unwrap_or(0);
+    let age = (core.sealer.clock.now_ms() / 1000).saturating_sub(last);
+    // Of a cosignature that did not change anything the next is never asked for at once.
+    Ok(HEARTBEAT.saturating_sub(Duration::from_secs(age)).max(Duration::from_secs(60)))
+}
+
+/// A batch without entries: the head that the partner's mirror holds, to be cosigned with a new time.
+async fn heartbeat(core: &Core, exchange: &Exchange, at: u64) -> Result<Batch, SessionEnd> {
+    let head = crate::tiles::head_at(core.store.as_ref(), exchange.own().log, at).await?;
+    Ok(Batch {
+        origin: exchange.own().origin.clone(),
+        begin: at,
+        entries: Vec::new(),
+        parts: Vec::new(),
+        checkpoint: signed_head(core, exchange, &head)?.to_string().into_bytes(),
+    })
 }
 
 /// Where to go on: the end of the partner's mirror. A lost cosignature is taken from its HELLO.
@@ -192,7 +227,7 @@ pub(crate) fn signed_head(
 pub(crate) async fn settle(core: &Arc<Core>, exchange: &Arc<Exchange>, note: Vec<u8>) -> Result<u64, SessionEnd> {
     let refused = |reason| SessionEnd::Refused { origin: exchange.own().origin.clone(), reason };
     known_partner(core, exchange).await?;
-    let size = cosigned_size(core, exchange, &note).map_err(refused)?;
+    let (size, time) = cosigned_head(core, exchange, &note).map_err(refused)?;
     let (job, log) = (exchange.clone(), exchange.own().log);
     core.write::<_, SessionEnd, _>(move |work| {
         async move {
@@ -205,6 +240,8 @@ pub(crate) async fn settle(core: &Arc<Core>, exchange: &Arc<Exchange>, note: Vec
                 let records = delivered.iter().filter(|e| e.is_record).count() as u64;
                 let settled_records = own.settled_records + records;
                 work.put_log(LogRow { settled: size, settled_records, cosigned: note, cosigned_size: size, ..own });
+            } else if size == own.cosigned_size && mirror_time(&job, &own.cosigned).is_some_and(|last| last < time) {
+                work.put_log(LogRow { cosigned: note, ..own });
             }
             Ok(size)
         }
@@ -226,18 +263,19 @@ async fn known_partner(core: &Core, exchange: &Exchange) -> Result<(), SessionEn
     tokio::time::timeout(ANSWER, known).await.map_err(|_| SessionEnd::TimedOut)
 }
 
-/// Size of a checkpoint of the own log, if it carries this node's signature and the partner's mirror cosignature.
-fn cosigned_size(core: &Core, exchange: &Exchange, note: &[u8]) -> Result<u64, &'static str> {
+/// Size of a checkpoint of the own log, if it carries this node's signature and the partner's mirror cosignature, and the
+/// time of that, Unix seconds.
+fn cosigned_head(core: &Core, exchange: &Exchange, note: &[u8]) -> Result<(u64, u64), &'static str> {
     let bad = "BAD_COSIGNATURE";
     let own_key = log_key(&exchange.own().origin, &core.sealer.keys.log.public()).ok_or(bad)?;
     let checkpoint = convenio_log::checkpoint::open(note, &own_key).map_err(|_| bad)?;
     let keys = exchange.partner_keys().ok_or("PARTNER_UNKNOWN")?;
     let mirror = mirror_key(&exchange.partner_node, keys.version, &keys.mirror).ok_or(bad)?;
     let time = cosignature::verify(&checkpoint, &mirror).map_err(|_| bad)?;
-    if time > core.sealer.clock.now_ms() / 1000 + MAX_SKEW {
+    if time > core.sealer.clock.now_ms() / 1000 + MAX_SKEW.as_secs() {
         return Err("COSIGNATURE_AHEAD");
     }
-    Ok(checkpoint.checkpoint().size())
+    Ok((checkpoint.checkpoint().size(), time))
 }
 
 async fn freeze(core: &Core, exchange: &Exchange, alarm: &'static str) -> Result<(), SessionEnd> {

@@ -1,0 +1,239 @@
+//! The witness, C2SP tlog-witness: cosigns, on a consistency proof alone, heads of logs that others keep, under a key of its
+//! own that never makes a receipt. What it cosigned last stands in the database, in the same commit as the decision, and
+//! before an answer leaves also in a file beside the data keys: a database that was restored from a backup would otherwise
+//! cosign a fork of what it cosigned before.
+//!
+//! The other direction, asking witnesses for cosignatures of the own logs, is in [`submit`].
+
+mod deadline;
+mod heads;
+pub mod submit;
+
+use std::sync::Arc;
+
+use convenio_log::witness::{AddCheckpoint, Decision, Head, decide, lines};
+use convenio_log::{SignatureType, SignedCheckpoint, VerifierKey, cosignature};
+use convenio_seal::origin::LogOrigin;
+use convenio_store::{Store, StoreError, Work};
+use futures::FutureExt;
+
+use crate::core::Core;
+use crate::publish::folder;
+use crate::signer::{Named, log_key, witness_name};
+
+pub(crate) use deadline::mirror_time;
+pub use deadline::{Coverage, MAX_SKEW, coverage, quorum_met, watch_deadlines};
+pub use heads::{HeadsError, HeadsFile};
+
+/// Alarm of a witness whose database is older than what it cosigned.
+pub const ROLLED_BACK: &str = "WITNESS_ROLLED_BACK";
+/// Most logs whose heads are kept: a partner can name its epochs freely.
+const MAX_LOGS: u32 = 4096;
+/// Epochs of a partner's journal that are believed.
+const MAX_JOURNALS: u64 = 1024;
+
+/// Who submits a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Submitter<'a> {
+    /// A partner's node: its own logs, and its journal.
+    Partner(&'a str),
+    /// A caller of the configuration: the logs named there.
+    Configured,
+}
+
+/// An answer as it goes over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Status.
+    pub status: u16,
+    /// Content type of the body.
+    pub content_type: &'static str,
+    /// Body; empty for most refusals.
+    pub body: String,
+}
+
+/// The node's witness.
+pub struct Witness {
+    core: Arc<Core>,
+    name: String,
+    heads: HeadsFile,
+    outside: Vec<VerifierKey>,
+}
+
+impl Witness {
+    /// The witness of `core`, with the file that [`HeadsFile::open`] compared with the database, and verifier keys of outside
+    /// logs.
+    #[must_use]
+    pub fn new(core: Arc<Core>, heads: HeadsFile, outside: Vec<VerifierKey>) -> Self {
+        let name = witness_name(core.node_name(), core.manifest_version());
+        Self { core, name, heads, outside }
+    }
+
+    /// Name of its key.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Why it cosigns nothing, if so: [`ROLLED_BACK`].
+    #[must_use]
+    pub fn alarm(&self) -> Option<&'static str> {
+        self.heads.rolled_back().then_some(ROLLED_BACK)
+    }
+
+    /// Answers a submission (tlog-witness §add-checkpoint): decides and persists in one transaction, then answers.
+    ///
+    /// # Errors
+    /// The database's, or that of the file of heads; nothing was answered then, and the same request can come again.
+    pub async fn add_checkpoint(&self, by: Submitter<'_>, body: &[u8]) -> Result<Answer, StoreError> {
+        if let Some(alarm) = self.alarm() {
+            return Ok(plain(503, alarm));
+        }
+        let request = match AddCheckpoint::parse(body) {
+            Ok(request) => request,
+            Err(error) => return Ok(plain(error.status(), &error.to_string())),
+        };
+        let keys = self.keys_of(by, request.origin());
+        // Most that is refused is refused here, without the writer. What passes is decided once more where it is persisted.
+        let held = self.core.store.state(&state_key(request.origin())).await?.map(|row| row.body);
+        let first = decide(head_of(held.as_deref())?, &request, &keys);
+        if !matches!(first, Decision::Cosign(_) | Decision::OtherRoot) {
+            return Ok(refused(&first));
+        }
+        let (decision, note) = self.persist(request, keys).await?;
+        let (Decision::Cosign(head), Some(note)) = (decision, note) else { return Ok(refused(&decision)) };
+        self.heads.record(note.checkpoint().origin(), head).await?;
+        let ours = note.note().signatures().iter().filter(|line| line.name() == self.name);
+        Ok(Answer { status: 200, content_type: TEXT, body: lines(ours) })
+    }
+
+    /// The last checkpoint cosigned of the log with this folder, with the cosignature.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn checkpoint(&self, folder: &str) -> Result<Option<SignedCheckpoint>, StoreError> {
+        let state = self.core.store.state(&format!("{STATES}{folder}")).await?;
+        state.map(|row| note_of(&row.body)).transpose()
+    }
+
+    async fn persist(
+        &self,
+        request: AddCheckpoint,
+        keys: Vec<VerifierKey>,
+    ) -> Result<(Decision, Option<SignedCheckpoint>), StoreError> {
+        let (core, name) = (self.core.clone(), self.name.clone());
+        let new_log = self.core.store.state(&state_key(request.origin())).await?.is_none();
+        if new_log && self.core.store.states(STATES, "", MAX_LOGS).await?.len() >= MAX_LOGS as usize {
+            return Err(StoreError::Failed("the witness keeps as many logs as it can".to_owned()));
+        }
+        self.core
+            .write::<_, StoreError, _>(move |work| {
+                async move {
+                    let key = state_key(request.origin());
+                    let held = work.state(&key).await?.map(|row| row.body);
+                    let decision = decide(head_of(held.as_deref())?, &request, &keys);
+                    match (decision, held) {
+                        (Decision::Cosign(_), held) => {
+                            let note = cosigned_now(&core, &name, &request, &keys, held.as_deref())?;
+                            work.put_state(&key, Some(note.to_string().into_bytes()));
+                            Ok((decision, Some(note)))
+                        }
+                        (Decision::OtherRoot, Some(held)) => {
+                            keep_evidence(work, &note_of(&held)?, request.checkpoint(), &keys);
+                            Ok((decision, None))
+                        }
+                        _ => Ok((decision, None)),
+                    }
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Keys that sign the log of that origin, if whoever asks may have it cosigned.
+    fn keys_of(&self, by: Submitter<'_>, origin: &str) -> Vec<VerifierKey> {
+        let Submitter::Partner(node) = by else {
+            return self.outside.iter().filter(|key| key.name() == origin).cloned().collect();
+        };
+        let exchanges = self.core.exchanges().iter().filter(|exchange| exchange.partner_node == node);
+        let own = |agreement: &str| {
+            is_journal(origin, node)
+                || origin.parse::<LogOrigin>().is_ok_and(|log| {
+                    log.issuer == node && log.recipient == self.core.node_name() && log.agreement == agreement
+                })
+        };
+        let keys = exchanges.filter(|exchange| own(exchange.pack.id())).filter_map(|exchange| exchange.partner_keys());
+        let mut keys: Vec<_> = keys.filter_map(|keys| log_key(origin, &keys.log)).collect();
+        keys.dedup();
+        keys
+    }
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+/// States of what the witness cosigned last, by the folder of the log.
+const STATES: &str = "witness/";
+
+fn state_key(origin: &str) -> String {
+    format!("{STATES}{}", folder(origin))
+}
+
+fn plain(status: u16, text: &str) -> Answer {
+    Answer { status, content_type: TEXT, body: format!("{text}\n") }
+}
+
+fn refused(decision: &Decision) -> Answer {
+    let (content_type, body) = decision.refusal().unwrap_or((TEXT, String::new()));
+    Answer { status: decision.status(), content_type, body }
+}
+
+/// Whether an origin is that of a journal of this node.
+pub(crate) fn is_journal(origin: &str, node: &str) -> bool {
+    let epoch = origin.strip_prefix(node).and_then(|rest| rest.strip_prefix("/journal/"));
+    let number = epoch.and_then(|epoch| epoch.parse::<u64>().ok().filter(|number| number.to_string() == epoch));
+    number.is_some_and(|number| (1..=MAX_JOURNALS).contains(&number))
+}
+
+fn note_of(body: &[u8]) -> Result<SignedCheckpoint, StoreError> {
+    SignedCheckpoint::parse(body).map_err(|_| StoreError::Corrupt("state"))
+}
+
+fn head_of(body: Option<&[u8]>) -> Result<Option<Head>, StoreError> {
+    let note = body.map(note_of).transpose()?;
+    Ok(note.map(|note| Head { size: note.checkpoint().size(), root: note.checkpoint().root() }))
+}
+
+/// The submitted head with its log's signature and this witness's, whose time never goes back.
+fn cosigned_now(
+    core: &Core,
+    name: &str,
+    request: &AddCheckpoint,
+    keys: &[VerifierKey],
+    held: Option<&[u8]>,
+) -> Result<SignedCheckpoint, StoreError> {
+    let signer = Named { name, key: &core.sealer.keys.witness };
+    let failed = || StoreError::Failed("a checkpoint cannot be cosigned".to_owned());
+    let key = VerifierKey::of(&signer, SignatureType::CosignatureV1).map_err(|_| failed())?;
+    let held = held.map(note_of).transpose()?;
+    let before = held.and_then(|note| cosignature::verify(&note, &key).ok()).unwrap_or(0);
+    let time = before.max(core.sealer.clock.now_ms() / 1000);
+    let mut note = request.checkpoint().only_by(keys);
+    cosignature::append(&mut note, &signer, time).map_err(|_| failed())?;
+    Ok(note)
+}
+
+/// Two heads of one size that a log signed are evidence for ever.
+fn keep_evidence(work: &mut Work, held: &SignedCheckpoint, other: &SignedCheckpoint, keys: &[VerifierKey]) {
+    let (origin, size) = (held.checkpoint().origin(), held.checkpoint().size());
+    tracing::error!(alarm = "EQUIVOCATION", origin, size, "a log has signed two heads of one size");
+    let body = format!("{held}---\n{}", other.only_by(keys));
+    work.put_state(&format!("evidence/forks/{}/{size}", folder(origin)), Some(body.into_bytes()));
+}
+
+/// Checkpoints of an own log as third witnesses have cosigned them, one of each witness.
+///
+/// # Errors
+/// The database's.
+pub async fn cosigned(store: &dyn Store, origin: &str) -> Result<Vec<SignedCheckpoint>, StoreError> {
+    let states = store.states(&submit::prefix(origin), "", submit::MAX_WITNESSES).await?;
+    states.iter().map(|row| note_of(&row.body)).collect()
+}

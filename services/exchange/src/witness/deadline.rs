@@ -1,0 +1,126 @@
+//! Whether what should be cosigned is: by the partner's mirror within the pack's `cosign_deadline_hours`, by as many third
+//! witnesses as the pack requires. Told in status and log; nothing ever waits for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use convenio_log::{SignatureType, SignedCheckpoint, VerifierKey, cosignature};
+use convenio_seal::statement::claimed_statement;
+use convenio_store::{LogRow, StoreError};
+
+use super::cosigned;
+use crate::core::{Core, Exchange};
+use crate::signer::mirror_key;
+
+/// How far two states' clocks may differ. A cosignature further ahead of the own clock is refused.
+pub const MAX_SKEW: Duration = Duration::from_secs(30);
+/// How often the deadlines are looked at.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// How far an own log is cosigned by the partner's mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Coverage {
+    /// Time of the last cosignature, Unix ms; 0 if there is none.
+    pub cosigned_ms: u64,
+    /// A cosignature is missing past its deadline.
+    pub overdue: bool,
+}
+
+/// How an own log stands with the partner's mirror: overdue where the first entry that it has not cosigned is older than
+/// the deadline, or where even an unchanged head was not cosigned again for so long.
+///
+/// # Errors
+/// The database's.
+pub async fn coverage(core: &Core, exchange: &Exchange, log: &LogRow) -> Result<Coverage, StoreError> {
+    let now = core.clock().now_ms();
+    let deadline = u64::from(exchange.pack.config().cosign_deadline_hours) * 3_600_000;
+    let cosigned_ms = mirror_time(exchange, &log.cosigned).unwrap_or(0) * 1000;
+    let waits = waits_since(core, log, log.cosigned_size).await?;
+    let stale = cosigned_ms > 0 && now > cosigned_ms.saturating_add(deadline);
+    let overdue = !log.closed && (stale || waits.is_some_and(|since| now > since.saturating_add(deadline)));
+    Ok(Coverage { cosigned_ms, overdue })
+}
+
+/// Whether `quorum` of these witnesses have cosigned the log, save for entries younger than the pack's deadline.
+///
+/// # Errors
+/// The database's.
+pub async fn quorum_met(
+    core: &Core,
+    exchange: &Exchange,
+    log: &LogRow,
+    witnesses: &[VerifierKey],
+    quorum: usize,
+) -> Result<bool, StoreError> {
+    if quorum == 0 {
+        return Ok(true);
+    }
+    let notes = cosigned(core.store.as_ref(), &log.origin).await?;
+    let size = |key: &VerifierKey| {
+        let by = notes.iter().filter(|note| cosignature::verify(note, key).is_ok());
+        by.map(|note| note.checkpoint().size()).max().unwrap_or(0)
+    };
+    let mut sizes: Vec<u64> = witnesses.iter().map(size).collect();
+    sizes.sort_unstable_by(|a, b| b.cmp(a));
+    let Some(size) = sizes.get(quorum - 1).copied().filter(|size| *size > 0) else { return Ok(false) };
+    let deadline = u64::from(exchange.pack.config().cosign_deadline_hours) * 3_600_000;
+    let waits = waits_since(core, log, size).await?;
+    Ok(waits.is_none_or(|since| core.clock().now_ms() <= since.saturating_add(deadline)))
+}
+
+/// When the first entry past `covered` was issued; none if there is none.
+async fn waits_since(core: &Core, log: &LogRow, covered: u64) -> Result<Option<u64>, StoreError> {
+    if covered >= log.size {
+        return Ok(None);
+    }
+    let row = core.store.entries(log.id, covered, covered + 1).await?.pop().ok_or(StoreError::Corrupt("entry"))?;
+    // Of an entry that names no time, the log's last one is the latest that it can have.
+    Ok(Some(claimed_statement(&row.bytes).map_or(log.time_ms, |statement| statement.time_ms)))
+}
+
+/// Seconds at which the partner's mirror cosigned a checkpoint.
+pub(crate) fn mirror_time(exchange: &Exchange, note: &[u8]) -> Option<u64> {
+    let note = SignedCheckpoint::parse(note).ok()?;
+    let keys = exchange.partner_keys()?;
+    let key = mirror_key(&exchange.partner_node, keys.version, &keys.mirror)?;
+    debug_assert_eq!(key.signature_type(), SignatureType::CosignatureV1);
+    cosignature::verify(&note, &key).ok()
+}
+
+/// Looks at every deadline once a minute until the node stops, and logs each change once.
+pub async fn watch_deadlines(core: Arc<Core>) {
+    let mut told: BTreeMap<String, bool> = BTreeMap::new();
+    loop {
+        for exchange in core.exchanges() {
+            let overdue = match overdue(&core, exchange).await {
+                Ok(overdue) => overdue,
+                Err(error) => {
+                    tracing::warn!(reason = %error, "the deadlines of cosignatures cannot be checked");
+                    continue;
+                }
+            };
+            let agreement = exchange.pack.id();
+            if told.insert(agreement.to_owned(), overdue).unwrap_or(false) == overdue {
+                continue;
+            }
+            if overdue {
+                tracing::error!(
+                    alarm = "COSIGNATURE_OVERDUE",
+                    agreement,
+                    partner = exchange.partner_node,
+                    "the partner's mirror has not cosigned within the agreement's deadline"
+                );
+            } else {
+                tracing::info!(agreement, partner = exchange.partner_node, "the partner's mirror cosigns again");
+            }
+        }
+        core.clock().sleep(LOOK).await;
+    }
+}
+
+async fn overdue(core: &Core, exchange: &Exchange) -> Result<bool, StoreError> {
+    let logs = core.store.logs().await?;
+    let own = logs.iter().find(|log| log.id == exchange.own().log).ok_or(StoreError::Corrupt("log"))?;
+    Ok(coverage(core, exchange, own).await?.overdue)
+}
