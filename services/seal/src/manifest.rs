@@ -15,7 +15,7 @@ pub const MANIFEST_FILE: &str = "manifest.binpb";
 pub const MAX_MANIFEST: usize = 8 * 1024;
 
 const ALGORITHM: &str = "ed25519";
-const USES: [&str; 4] = ["record", "log", "mirror", "witness"];
+pub(crate) const USES: [&str; 4] = ["record", "log", "mirror", "witness"];
 /// Uses that a manifest may also name, at most once each; nothing here reads their keys.
 const OTHER_USES: [&str; 2] = ["encryption", "tls-ca"];
 
