@@ -2,6 +2,7 @@
 //! the audit. The rules are those of the executable model of the exchange; its names are cited.
 
 mod apply;
+mod forget;
 mod gates;
 
 use convenio_model::Ref;

@@ -10,6 +10,7 @@ pub mod lifecycle;
 pub mod pack;
 pub mod plan;
 mod reading;
+pub mod retention;
 pub mod view;
 
 pub use pack::{Pack, PackError};

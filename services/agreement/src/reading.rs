@@ -15,6 +15,12 @@ impl Pack {
         Some(self.semantic(full_name, &message))
     }
 
+    /// As [`Self::read`], of terms that a view keeps; None also once they were erased: terms that name no wage are none.
+    #[must_use]
+    pub fn read_kept(&self, full_name: &str, bytes: &[u8]) -> Option<Doc> {
+        if bytes.is_empty() { None } else { self.read(full_name, bytes) }
+    }
+
     /// Retention class of a message; empty if this agreement has no such message.
     #[must_use]
     pub fn class_of(&self, full_name: &str) -> &str {

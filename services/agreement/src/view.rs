@@ -52,6 +52,9 @@ pub struct PlacementView {
     /// Order in which this placement counts as holding a seat, 16 bytes; empty if it holds none.
     #[prost(bytes = "vec", tag = "14")]
     pub seat_in: Vec<u8>,
+    /// When it came into its state, as the act that led there tells, Unix ms; 0 before the first crossing.
+    #[prost(uint64, tag = "15")]
+    pub since_ms: u64,
 }
 
 /// An own act that the partner has not decided.
@@ -78,6 +81,9 @@ pub struct Pending {
     /// Job order, recruiter and agency before it, to which a rejection returns.
     #[prost(message, optional, tag = "7")]
     pub prior: Option<Parties>,
+    /// When it happened, Unix ms.
+    #[prost(uint64, tag = "8")]
+    pub event_time_ms: u64,
 }
 
 /// Job order, recruiter and agency of a placement.
@@ -126,7 +132,7 @@ pub struct TermsView {
     /// Full name of the message.
     #[prost(string, tag = "2")]
     pub message_name: String,
-    /// The message.
+    /// The message; empty once it was erased.
     #[prost(bytes = "vec", tag = "3")]
     pub message: Vec<u8>,
     /// `contracts/<uuid>` where the message names it.
@@ -169,7 +175,7 @@ pub struct OrderView {
     /// The notice: full name of the message.
     #[prost(string, tag = "4")]
     pub message_name: String,
-    /// The notice.
+    /// The notice; empty once it was erased.
     #[prost(bytes = "vec", tag = "5")]
     pub message: Vec<u8>,
     /// Record of the notice, 16 bytes.

@@ -84,7 +84,7 @@ pub(crate) fn from_views(views: &[SharedView<'_>]) -> Result<Option<JobOrder>, R
 
 /// The order as it crossed; its name is not part of the view. None where no notice has come yet.
 pub(crate) fn from_view(exchange: &Exchange, view: &OrderView) -> Option<JobOrder> {
-    let doc = exchange.pack.read(&view.message_name, &view.message)?;
+    let doc = exchange.pack.read_kept(&view.message_name, &view.message)?;
     let text = |path: &str| doc.text(path).unwrap_or_default().to_owned();
     Some(JobOrder {
         agreement: exchange.pack.id().to_owned(),

@@ -47,6 +47,7 @@ impl Engine<'_> {
                 number: prepared.number,
                 contract: contract_of(content),
                 prior,
+                event_time_ms,
             }),
         }
         self.count_seat(world, prepared.placement);
@@ -72,7 +73,7 @@ impl Engine<'_> {
             });
         } else if let Some(transition) = self.pack.lifecycle().transition(act.act) {
             let to = self.pack.lifecycle().state_name(transition.to);
-            self.accept(view, to, act.number, &contract_of(act.content));
+            self.accept(view, to, act.number, &contract_of(act.content), act.event_time_ms);
         }
         self.count_seat(world, act.subject);
     }
@@ -111,7 +112,7 @@ impl Engine<'_> {
             (Ok(()), Some(at), _) => {
                 let act = view.pending.remove(at);
                 view.rejected = None;
-                self.accept(view, &act.to, act.number, &act.contract);
+                self.accept(view, &act.to, act.number, &act.contract, act.event_time_ms);
             }
             (Ok(()), _, Some(at)) => view.facts[at].undecided = false,
             (Ok(()), None, None) => {}
@@ -143,8 +144,9 @@ impl Engine<'_> {
         self.count_seat(world, placement);
     }
 
-    fn accept(&self, view: &mut PlacementView, to: &str, number: u64, contract: &str) {
+    fn accept(&self, view: &mut PlacementView, to: &str, number: u64, contract: &str, event_time_ms: u64) {
         to.clone_into(&mut view.state);
+        view.since_ms = event_time_ms;
         view.number = number;
         if let Some(state) = self.pack.lifecycle().state(to) {
             let stage = self.pack.lifecycle().state_at(state).stage;

@@ -145,7 +145,7 @@ impl Engine<'_> {
         let Some(order) = look.order().and_then(|id| look.world.order(id)) else {
             return Err(vec!["placement.job_order".to_owned()]);
         };
-        let agreed = self.pack.read(&order.message_name, &order.message);
+        let agreed = self.pack.read_kept(&order.message_name, &order.message);
         let offered = match look.content.iter().find(|c| self.pack.carries_terms(&c.message_name)) {
             Some(own) => Some(own.doc.clone()),
             None => look.view.and_then(|v| v.authored.last()).and_then(|t| self.doc(t)),
@@ -156,7 +156,7 @@ impl Engine<'_> {
     }
 
     fn doc(&self, terms: &TermsView) -> Option<Doc> {
-        self.pack.read(&terms.message_name, &terms.message)
+        self.pack.read_kept(&terms.message_name, &terms.message)
     }
 
     /// Contradictions of a placement, derived from what crossed (model: `shared`).

@@ -3,7 +3,7 @@
 use super::lint::Messages;
 use super::{Config, Origin, PackError};
 
-/// Refuses a transition whose lead message is kept for less time than another of its messages.
+/// Refuses an act whose lead message is kept for less time than another of its messages.
 pub(super) fn check(messages: &Messages, config: &Config, at: Origin<'_>) -> Result<(), PackError> {
     let months = |short: &str| {
         let full = format!("{}.{short}", config.package);
@@ -11,10 +11,12 @@ pub(super) fn check(messages: &Messages, config: &Config, at: Origin<'_>) -> Res
         let rule = class.and_then(|class| config.retention.class(class));
         rule.map_or(0, |rule| if rule.for_ever() { u32::MAX } else { rule.months })
     };
-    for (index, act) in config.lifecycle.transitions.iter().enumerate() {
-        let Some((lead, others)) = act.messages.split_first() else { continue };
+    let transitions = config.lifecycle.transitions.iter().enumerate().map(|(n, t)| ("transitions", n, &t.messages));
+    let facts = config.lifecycle.facts.iter().enumerate().map(|(n, f)| ("facts", n, &f.messages));
+    for (list, index, messages) in transitions.chain(facts) {
+        let Some((lead, others)) = messages.split_first() else { continue };
         if others.iter().any(|other| months(other) > months(lead)) {
-            let key = format!("lifecycle.transitions[{index}].messages[0]");
+            let key = format!("lifecycle.{list}[{index}].messages[0]");
             return Err(at.error(&key, format!("`{lead}` must be kept at least as long as what it leads")));
         }
     }

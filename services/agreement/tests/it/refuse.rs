@@ -229,6 +229,6 @@ fn cel_is_cheap_timeless_and_works() {
 fn terms_are_compared_alike_everywhere() {
     let copy = Copy::new().proto("compare: COMPARE_HIGHER_IS_WORSE", "compare: COMPARE_LOWER_IS_WORSE");
     refused(&copy, "sv_ca.proto", "compares it otherwise");
-    toml("messages = [\"CandidateName\"]", "messages = [\"CandidateName\"]\nterms = \"observed\"", "compares no term");
+    toml("\"CandidateName\"]", "\"CandidateName\"]\nterms = \"observed\"", "compares no term");
     proto("from: \"contract.name\"", "from: \"contract.name\"\n compare: COMPARE_LOWER_IS_WORSE", "no order");
 }
