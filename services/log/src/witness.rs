@@ -20,7 +20,7 @@ use std::fmt;
 use crate::checkpoint::CheckpointError;
 use crate::hash::sha256;
 use crate::proof::{self, ProofError};
-use crate::{Hash, HashSource, SignedCheckpoint, VerifierKey, empty_root, encoding};
+use crate::{Checkpoint, Hash, HashSource, SignedCheckpoint, VerifierKey, empty_root, encoding};
 
 /// Consistency proof lines accepted in one request.
 pub const MAX_PROOF_LINES: usize = 63;
@@ -177,6 +177,15 @@ pub struct Head {
     pub root: Hash,
 }
 
+impl Head {
+    /// Whether the log has signed another root for this size: proof of equivocation, whatever
+    /// [`decide`] answered (a [`Decision::Conflict`] may hide one), if the signature is good.
+    #[must_use]
+    pub fn contradicts(&self, checkpoint: &Checkpoint) -> bool {
+        checkpoint.size() == self.size && checkpoint.root() != self.root
+    }
+}
+
 /// What a witness does with a request, each with its HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
@@ -245,7 +254,7 @@ pub fn decide(previous: Option<Head>, request: &AddCheckpoint, keys: &[VerifierK
     if request.old != before.size {
         return Decision::Conflict { size: before.size };
     }
-    if new.size() == before.size && new.root() != before.root {
+    if before.contradicts(new) {
         return Decision::OtherRoot;
     }
     match proof::verify_consistency(&request.proof, before.size, &before.root, new.size(), &new.root()) {

@@ -5,9 +5,10 @@
 LOGDIR holds `checkpoint`, optionally `checkpoints/`, and `tile/` in the layout of C2SP tlog-tiles.
 VKEY is a verifier key of C2SP signed-note; `--vkey` may be repeated where the log's key was rotated.
 Proves: the log's signature (and the mirrors' cosignatures, if asked), every tile and entry bundle
-against the root, inclusion of each entry (of 2,000 spread evenly, past that), consistency with each
+against the root, inclusion of each entry (of 2,000 spread evenly past that, of 40 in a log of 10,000 or more), consistency with each
 kept checkpoint and with prefixes of the log. Then alters copies, each of which must be refused: a
-check that accepts everything is found here. `--mirror` asks for a cosignature. Exit status: 0 holds, 1 does not, 2 wrong usage.
+check that accepts everything is found here. `--mirror` asks for a cosignature. An empty log is its
+checkpoint alone. Exit status: 0 holds, 1 does not, 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aics_tlog import (
+    EMPTY_HASH,
     Checkpoint,
     MemoryTileReader,
     MerkleTree,
@@ -41,6 +43,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from logdir import LogDir, Refused, flip
 
 SAMPLE = 2000
+# The library hashes a good part of the tree anew for each proof: a large log has fewer proven.
+LARGE, SAMPLE_OF_LARGE = 10_000, 40
 
 
 def main() -> int:
@@ -73,7 +77,7 @@ def verify(log: LogDir, vkeys: list[VKey], mirrors: list[VKey]) -> tuple[Checkpo
     try:
         head = signed_head(log.checkpoint, vkeys, mirrors)
         if head.size == 0:
-            raise Refused("the log is empty")
+            return empty(log, head)
         reader = MemoryTileReader(log.tiles)
         audit_tiles(reader, head.size, head.root)
         proven = VerifiedTileReader(reader, head.size, head.root)
@@ -81,6 +85,13 @@ def verify(log: LogDir, vkeys: list[VKey], mirrors: list[VKey]) -> tuple[Checkpo
         return head, check_inclusion(proven, head), check_consistency(log, proven, head, vkeys)
     except (ValueError, OSError) as error:
         raise Refused(str(error)) from None
+
+
+def empty(log: LogDir, head: Checkpoint) -> tuple[Checkpoint, int, int]:
+    """The log without entries has one root, and nothing else."""
+    if head.root != EMPTY_HASH or log.tiles or log.kept:
+        raise Refused("an empty log with a root, tiles or earlier checkpoints of its own")
+    return head, 0, 0
 
 
 def signed_head(note: bytes, vkeys: list[VKey], mirrors: list[VKey]) -> Checkpoint:
@@ -109,7 +120,7 @@ def check_every_file(tiles: dict[str, bytes], proven: VerifiedTileReader) -> Non
 
 
 def check_inclusion(proven: VerifiedTileReader, head: Checkpoint) -> int:
-    count = min(head.size, SAMPLE)
+    count = min(head.size, SAMPLE if head.size < LARGE else SAMPLE_OF_LARGE)
     for step in range(count):
         index = step * (head.size - 1) // max(count - 1, 1)
         proof = inclusion_proof_from_tiles(proven, index, head.size)
@@ -124,9 +135,13 @@ def check_consistency(
     """Kept checkpoints and prefixes of the log are consistent with its head."""
     older = {name: signed_head(note, vkeys, []) for name, note in log.kept.items()}
     tree = MerkleTree((proven.entry(i) for i in range(head.size)), level_cache_sizes=0)
-    for size in {1, head.size // 2, head.size - 1, 1 << (head.size.bit_length() - 1)} - {0}:
+    for size in sorted({1, head.size // 2, head.size - 1, 1 << (head.size.bit_length() - 1)} - {0}):
         older[f"prefix of {size}"] = Checkpoint(head.origin, size, tree.root(size))
     for name, old in older.items():
+        if old.size == 0:
+            if old.root != EMPTY_HASH:
+                raise Refused(f"{name}: the empty log has another root")
+            continue
         proof = consistency_proof_from_tiles(proven, old.size, head.size)
         if not verify_consistency(old.size, head.size, old.root, head.root, proof):
             raise Refused(f"{name}: not consistent with the checkpoint of size {head.size}")
@@ -152,7 +167,7 @@ def altered_copies(log: LogDir, vkeys: list[VKey]) -> Iterator[tuple[str, LogDir
 
     origin, size, rest = log.checkpoint.split(b"\n", 2)
     for what, text in {
-        "a checkpoint of one entry less": b"%b\n%d\n%b" % (origin, int(size) - 1, rest),
+        "a checkpoint of another size": b"%b\n%d\n%b" % (origin, abs(int(size) - 1), rest),
         "a checkpoint with another root": b"%b\n%b\n%b" % (origin, size, _other_root(rest)),
     }.items():
         yield what, dataclasses.replace(log, checkpoint=text), vkeys
@@ -164,6 +179,9 @@ def altered_copies(log: LogDir, vkeys: list[VKey]) -> Iterator[tuple[str, LogDir
         for at in {0, len(data) // 2, len(data) - 1}:
             tiles = log.tiles | {path: flip(data, at)}
             yield f"{path} with byte {at} flipped", dataclasses.replace(log, tiles=tiles), vkeys
+        for cut in {1, min(len(data), 32)}:
+            tiles = log.tiles | {path: data[:-cut]}
+            yield f"{path} without its last {cut} bytes", dataclasses.replace(log, tiles=tiles), vkeys
         tiles = {p: d for p, d in log.tiles.items() if p != path}
         yield f"{path} removed", dataclasses.replace(log, tiles=tiles), vkeys
 

@@ -6,6 +6,7 @@
 mod contract;
 mod demo;
 mod dependencies;
+mod golang;
 mod hygiene;
 mod kills;
 mod oracles;
@@ -31,7 +32,9 @@ const TEST: &[Step] = &[
     rust::RELEASE,
     kills::SHARE,
     demo::SMALL,
-    oracles::STEP,
+    oracles::GO,
+    oracles::PYTHON,
+    oracles::DEMO,
     demo::FULL,
 ];
 const LINT: &[Step] = &[rust::FMT, hygiene::STEP, contract::STEP, dependencies::STEP, rust::CLIPPY];
@@ -54,7 +57,8 @@ fn main() -> ExitCode {
         "buf" => &[contract::STEP],
         "deny" => &[dependencies::STEP],
         "demo" => &[rust::RELEASE, demo::FULL],
-        "oracles" => &[rust::RELEASE, demo::SMALL, oracles::STEP],
+        "oracles" => &[oracles::GO, oracles::PYTHON, rust::RELEASE, demo::SMALL, oracles::DEMO],
+        "oracles-logs" => &[oracles::GO, oracles::PYTHON],
         "release-contract" => &[contract::RELEASE],
         _ => return usage(),
     };
@@ -84,7 +88,8 @@ usage: cargo xtask COMMAND
   deny              cargo-deny: banned crates, licences, sources
   demo              the README's demo at full size, judged by its last line
   kills             SIGKILL of either node at random moments; takes --count N, --seed S, --keep DIR
-  oracles           a small demo, its exported logs verified by programs of others
+  oracles           logs of many sizes and those of a small demo, verified by programs of others
+  oracles-logs      the same without the demo
   release-contract  writes proto/released.binpb, after a release (proto/README.md)"
     );
     ExitCode::from(2)

