@@ -87,7 +87,7 @@ pub async fn export(source: &Export<'_>, out: &Path) -> Result<Exported, ExportE
 
 async fn write(source: &Export<'_>, folder: &mut Folder) -> Result<u64, ExportError> {
     let mut rows = source.store.logs().await?;
-    rows.retain(|log| log.size > 0);
+    rows.retain(|log| log.size > 0 && crate::journal::epoch_of(log).is_none());
     rows.sort_by(|a, b| a.origin.cmp(&b.origin));
     let mut exported = Vec::new();
     for row in &rows {

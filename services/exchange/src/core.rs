@@ -15,6 +15,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::error::OpenError;
+use crate::journal::{self, Actor};
 use crate::lane::Lanes;
 use crate::open;
 use crate::outbound::seal::Sealer;
@@ -172,6 +173,7 @@ impl Core {
     /// [`OpenError`]: not ratified by both, not authorised by the root, or a database of something else.
     pub async fn open(parts: CoreParts) -> Result<Arc<Self>, OpenError> {
         let exchanges = open::exchanges(&parts).await?;
+        journal::ensure(parts.store.as_ref(), &parts.node).await?;
         let sealer = Arc::new(Sealer {
             clock: parts.clock.clone(),
             entropy: parts.entropy.clone(),
@@ -278,6 +280,7 @@ impl Core {
     }
 
     /// Runs `job` in the writer's group transaction and answers after the commit. On an error the job leaves no trace.
+    /// What it changes in the registry stands in the journal as the node's own doing.
     ///
     /// # Errors
     /// The job's own, or the database's.
@@ -287,6 +290,20 @@ impl Core {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.writer.write(job).await
+        self.write_as(Actor::system(), job).await
+    }
+
+    /// As [`Self::write`], on behalf of `actor`: what the job changes in the registry, or says that it read, stands in the
+    /// journal with it.
+    ///
+    /// # Errors
+    /// The job's own, or the database's; [`StoreError::Unusable`] where the journal cannot be written.
+    pub async fn write_as<T, E, F>(&self, actor: Actor, job: F) -> Result<T, E>
+    where
+        F: for<'a> FnOnce(&'a mut Work) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.writer.write(actor, job).await
     }
 }

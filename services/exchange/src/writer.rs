@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::core::Exchange;
 use crate::error::OpenError;
+use crate::journal::{self, Actor};
 use crate::outbound::seal::Sealer;
 use crate::outbound::sequence::Sequencer;
 
@@ -32,11 +33,17 @@ pub struct Head {
 pub type Heads = Arc<HashMap<LogId, Head>>;
 
 type Run = Box<dyn for<'a> FnOnce(&'a mut Work) -> BoxFuture<'a, (bool, Answer)> + Send>;
+/// A job with whom it acts for.
+struct Job {
+    actor: Actor,
+    run: Run,
+}
+
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 /// Handle to the writer's task.
 pub struct Writer {
-    jobs: mpsc::Sender<Run>,
+    jobs: mpsc::Sender<Job>,
     heads: watch::Receiver<Heads>,
 }
 
@@ -62,7 +69,7 @@ impl Writer {
         self.heads.clone()
     }
 
-    pub(crate) async fn write<T, E, F>(&self, job: F) -> Result<T, E>
+    pub(crate) async fn write<T, E, F>(&self, actor: Actor, job: F) -> Result<T, E>
     where
         F: for<'a> FnOnce(&'a mut Work) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
         T: Send + 'static,
@@ -81,7 +88,7 @@ impl Writer {
             })
         });
         let stopped = || E::from(StoreError::Failed("the job was dropped".to_owned()));
-        self.jobs.send(run).await.map_err(|_| stopped())?;
+        self.jobs.send(Job { actor, run }).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
     }
 }
@@ -96,7 +103,7 @@ struct Task {
 }
 
 impl Task {
-    async fn run(mut self, mut queue: mpsc::Receiver<Run>) {
+    async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut group = Vec::new();
         while queue.recv_many(&mut group, MAX_GROUP).await > 0 {
             let mut answers = Vec::with_capacity(group.len());
@@ -111,14 +118,16 @@ impl Task {
         }
     }
 
-    async fn group(&mut self, jobs: impl Iterator<Item = Run>, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
+    async fn group(&mut self, jobs: impl Iterator<Item = Job>, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
         let tx = self.store.begin().await?;
         let mut work = Work::new(tx, self.logs.clone(), self.change);
-        for job in jobs {
+        let mut journalled = Vec::new();
+        for Job { actor, run } in jobs {
             work.begin_job();
             // A job that panics fails alone: its caller's channel closes, the group goes on without it.
-            match AssertUnwindSafe(job(&mut work)).catch_unwind().await {
+            match AssertUnwindSafe(run(&mut work)).catch_unwind().await {
                 Ok((true, answer)) => {
+                    journalled.extend(journal::done(&mut work, actor));
                     work.keep_job();
                     answers.push(answer);
                 }
@@ -132,6 +141,7 @@ impl Task {
                 }
             }
         }
+        journal::stage(&mut work, &self.sealer, journalled).await?;
         let sequenced = self.sequencer.sequence(&mut work).await?;
         self.flush_keys().await?;
         let committed = work.commit().await?;

@@ -3,6 +3,7 @@
 use convenio_agreement::lifecycle::{Role, Subject};
 use convenio_agreement::plan::Sources;
 use convenio_agreement::view::{AgencyView, LicenceView};
+use convenio_exchange::journal::Actor;
 use convenio_exchange::{Core, Exchange, issue_notice};
 use convenio_store::Kind;
 use convenio_wire::registry::v1::{Agency, Event, Licence, ReinstateAgencyRequest, SuspendAgencyRequest};
@@ -30,6 +31,7 @@ impl Registry {
         self.rules().request("convenio.registry.v1.SuspendAgencyRequest", &request)?;
         let id = std::mem::take(&mut request.request_id);
         let ticket = Ticket::new(caller, "SuspendAgency", &id, &request)?;
+        let actor = caller.acting("Agency", "SuspendAgency");
         let event = Event {
             time_ms: request.event_time_ms,
             historical: request.historical,
@@ -37,7 +39,7 @@ impl Registry {
             ..Event::default()
         };
         let (from, to) = (LicenceState::Active, LicenceState::Suspended);
-        self.move_licences(ticket, &request.name, request.etag, event, from, to).await
+        self.move_licences(actor, ticket, &request.name, request.etag, event, from, to).await
     }
 
     /// Ends a suspension.
@@ -52,12 +54,15 @@ impl Registry {
         self.rules().request("convenio.registry.v1.ReinstateAgencyRequest", &request)?;
         let id = std::mem::take(&mut request.request_id);
         let ticket = Ticket::new(caller, "ReinstateAgency", &id, &request)?;
+        let actor = caller.acting("Agency", "ReinstateAgency");
         let (from, to) = (LicenceState::Suspended, LicenceState::Active);
-        self.move_licences(ticket, &request.name, request.etag, Event::default(), from, to).await
+        self.move_licences(actor, ticket, &request.name, request.etag, Event::default(), from, to).await
     }
 
+    #[allow(clippy::too_many_arguments)] // the change, flat: by whom, of what, from which state to which
     async fn move_licences(
         &self,
+        actor: Actor,
         ticket: Ticket,
         name: &str,
         etag: String,
@@ -68,7 +73,7 @@ impl Registry {
         let id = id_of(Agency::COLLECTION, name, "name")?;
         event_time(event.time_ms, self.core().clock().now_ms(), "event_time_ms")?;
         let core = self.core().clone();
-        let job = self.core().write(move |work| {
+        let job = self.core().write_as(actor, move |work| {
             Box::pin(async move {
                 if let Some(answer) = ticket.answered(work).await? {
                     return Ok(answer);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use convenio_exchange::journal::Actor;
+
 use crate::error::RegistryError;
 
 /// A caller whose right to the method was checked already.
@@ -24,6 +26,19 @@ impl Caller {
     #[must_use]
     pub fn id(&self) -> String {
         self.to_string()
+    }
+
+    /// The caller of a method, named by its service and itself or its request, as the journal names both: `Worker`,
+    /// `GetWorkerRequest` is `WorkerService.GetWorker`.
+    #[must_use]
+    pub fn acting(&self, service: &str, method: &str) -> Actor {
+        let post = self.post.iter().map(|post| format!("/{post}"));
+        Actor {
+            caller: self.id(),
+            office: std::iter::once(self.organisation.clone()).chain(post).collect(),
+            purpose: self.purpose.clone().unwrap_or_default(),
+            method: format!("{service}Service.{}", method.strip_suffix("Request").unwrap_or(method)),
+        }
     }
 
     pub(crate) fn with_purpose(&self) -> Result<(), RegistryError> {

@@ -4,7 +4,7 @@ use convenio_agreement::lifecycle::{StageId, Terms};
 use convenio_agreement::view::OrderView;
 use convenio_exchange::Exchange;
 use convenio_model::{Ref, uuid_v7};
-use convenio_store::{Kind, ResourceRow, ViewKind, Work};
+use convenio_store::{Deed, Kind, ResourceRow, ViewKind, Work};
 use convenio_wire::consular::v1::{Capture, CaptureResult, CaseloadItem, capture};
 use convenio_wire::registry::v1::{Contract, ContractOrigin, Worker};
 use prost::Message;
@@ -12,7 +12,7 @@ use prost::Message;
 use crate::Registry;
 use crate::caller::Caller;
 use crate::error::RegistryError;
-use crate::placement::{Act, COLLECTION, Case, belongs, perform};
+use crate::placement::{Act, COLLECTION, Case, Shown, belongs, perform, rows_of};
 use crate::request::Ticket;
 use crate::resource::{Resource, from_row, id_of};
 use crate::row::decode;
@@ -31,6 +31,7 @@ impl Registry {
     /// [`RegistryError`] of the database.
     pub async fn caseload_since(
         &self,
+        caller: &Caller,
         cursor: u64,
         areas: &[String],
         agreements: &[String],
@@ -53,6 +54,10 @@ impl Registry {
             if in_caseload(&case) {
                 items.push(self.item(&case, view.change).await?);
             }
+        }
+        if !items.is_empty() {
+            let rows = items.iter().filter_map(|item| item.placement.as_ref()).flat_map(rows_of).collect();
+            self.reading(caller.acting("Consular", "Sync"), rows).await?;
         }
         Ok((items, next))
     }
@@ -118,6 +123,7 @@ impl Registry {
         }
         self.rules().request("convenio.consular.v1.Capture", &capture)?;
         let ticket = Ticket::new(caller, "Capture", &capture.capture_id, &capture)?;
+        let actor = caller.acting("Consular", "Sync");
         let id = id_of(COLLECTION, &capture.placement, "placement")?;
         let kind = capture.kind.clone().ok_or_else(|| RegistryError::field("kind", "required"))?;
         let contract = match &kind {
@@ -127,13 +133,14 @@ impl Registry {
         let act = Act::new(self.core(), "", capture.event.clone(), contract)?;
         let (areas, agreements) = (areas.to_vec(), agreements.to_vec());
         let core = self.core().clone();
-        let job = self.core().write(move |work| {
+        let job = self.core().write_as(actor.clone(), move |work| {
             Box::pin(async move {
                 if let Some(answer) = ticket.answered(work).await? {
                     return Ok(answer);
                 }
                 let case = Case::load(work, &core, id).await?;
                 in_district(work, &case, &areas, &agreements).await?;
+                work.note(Deed::Read, rows_of(&case.show(&Default::default())));
                 let now_ms = core.clock().now_ms();
                 match fact_of(&kind, &case.exchange) {
                     Some(name) => drop(perform(work, &core, &case, Act { name: name.to_owned(), ..act }).await?),
@@ -147,7 +154,7 @@ impl Registry {
                 Ok(answer)
             })
         });
-        self.counting_refusals(job.await).await
+        self.counting_refusals(actor, job.await).await
     }
 }
 

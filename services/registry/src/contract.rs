@@ -6,10 +6,10 @@ use convenio_agreement::lifecycle::{Role, Terms};
 use convenio_agreement::view::{PlacementView, TermsView};
 use convenio_exchange::{Core, Exchange};
 use convenio_model::Ref;
-use convenio_store::{Kind, ResourceRow, ViewKind, Work};
+use convenio_store::{Deed, Kind, ResourceKey, ResourceRow, ViewKind, Work};
 use convenio_wire::registry::v1::{
     Contract, ContractOrigin, CreateContractRequest, Event, GetContractRequest, ListContractsRequest,
-    ListContractsResponse,
+    ListContractsResponse, Worker,
 };
 use prost::Message;
 
@@ -19,7 +19,7 @@ use crate::error::{RegistryError, Violation};
 use crate::page::{List, Page};
 use crate::placement::{Act, COLLECTION as PLACEMENTS, Case, perform};
 use crate::request::Ticket;
-use crate::resource::id_of;
+use crate::resource::{Resource, id_of};
 use crate::row::{decode, timestamp};
 use crate::rules::event_time;
 use crate::terms;
@@ -44,6 +44,7 @@ impl Registry {
         self.rules().request("convenio.registry.v1.CreateContractRequest", &request)?;
         let request_id = std::mem::take(&mut request.request_id);
         let ticket = Ticket::new(caller, "CreateContract", &request_id, &request)?;
+        let actor = caller.acting("Contract", "CreateContract");
         let mut contract = request.contract.unwrap_or_default();
         if contract.origin() == ContractOrigin::Observed {
             return Err(RegistryError::field("contract.origin", "an observed contract is a fact of the placement"));
@@ -57,9 +58,10 @@ impl Registry {
         let act = Act::new(self.core(), "", Some(event), Some(contract.clone()))?;
         contract.event_time_ms = act.event.time_ms;
         let core = self.core().clone();
-        let job = self.core().write(move |work| {
+        let job = self.core().write_as(actor.clone(), move |work| {
             Box::pin(async move {
                 if let Some(answer) = ticket.answered(work).await? {
+                    work.note(Deed::Read, rows_of(&answer));
                     return Ok(answer);
                 }
                 if work.resource((Kind::Contract, id)).await?.is_some() {
@@ -76,19 +78,21 @@ impl Registry {
                 Ok(answer)
             })
         });
-        self.counting_refusals(job.await).await
+        self.counting_refusals(actor, job.await).await
     }
 
     /// Reads one; where it was not written, the copy that crossed.
     ///
     /// # Errors
     /// [`RegistryError`].
-    pub async fn get_contract(&self, _caller: &Caller, request: GetContractRequest) -> Result<Contract, RegistryError> {
+    pub async fn get_contract(&self, caller: &Caller, request: GetContractRequest) -> Result<Contract, RegistryError> {
         let id = id_of(COLLECTION, &request.name, "name")?;
-        if let Some(row) = self.core().store().resource((Kind::Contract, id)).await? {
-            return from_row(&row);
-        }
-        self.search(id, &request.name).await?.ok_or(RegistryError::NotFound)
+        let contract = match self.core().store().resource((Kind::Contract, id)).await? {
+            Some(row) => from_row(&row)?,
+            None => self.search(id, &request.name).await?.ok_or(RegistryError::NotFound)?,
+        };
+        self.reading(caller.acting("Contract", "GetContract"), rows_of(&contract).collect()).await?;
+        Ok(contract)
     }
 
     /// One page of a placement's contracts, oldest first.
@@ -97,7 +101,7 @@ impl Registry {
     /// [`RegistryError`].
     pub async fn list_contracts(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         request: ListContractsRequest,
     ) -> Result<ListContractsResponse, RegistryError> {
         let placement = id_of(PLACEMENTS, &request.placement, "placement")?;
@@ -113,7 +117,10 @@ impl Registry {
         };
         let mut contracts: Vec<_> = all.into_iter().skip(start).take(page.size + 1).collect();
         let next_page_token = page.cut(&mut contracts, |(id, _)| *id);
-        let contracts = contracts.into_iter().map(|(_, contract)| contract).collect();
+        let contracts: Vec<_> = contracts.into_iter().map(|(_, contract)| contract).collect();
+        let worker = id_of(Worker::COLLECTION, &case.record.worker, "worker").ok().map(|id| (Kind::Worker, id));
+        let rows = worker.into_iter().chain(contracts.iter().flat_map(rows_of)).collect();
+        self.reading(caller.acting("Contract", "ListContracts"), rows).await?;
         Ok(ListContractsResponse { contracts, next_page_token })
     }
 
@@ -189,6 +196,13 @@ pub(crate) fn put(
         updated_ms: now_ms,
     });
     contract
+}
+
+/// Rows that showing a contract discloses: its own, and its placement's.
+fn rows_of(contract: &Contract) -> impl Iterator<Item = ResourceKey> {
+    let row = |kind, collection, name: &str| id_of(collection, name, "name").ok().map(|id| (kind, id));
+    let placement = row(Kind::Placement, PLACEMENTS, &contract.placement);
+    row(Kind::Contract, COLLECTION, &contract.name).into_iter().chain(placement)
 }
 
 fn from_row(row: &ResourceRow) -> Result<Contract, RegistryError> {

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use convenio_exchange::Core;
+use convenio_exchange::journal::Actor;
 use convenio_model::{Ref, uuid_v7};
-use convenio_store::{ResourceRow, ViewKind, ViewRow};
+use convenio_store::{Deed, ResourceKey, ResourceRow, ViewKind, ViewRow, Work};
 use convenio_wire::registry::v1::{Event, ExternalId};
 use prost_types::FieldMask;
 
@@ -31,20 +32,28 @@ pub(crate) struct Update<R> {
 }
 
 impl Registry {
-    pub(crate) async fn create<R: Resource>(&self, ticket: Ticket, id: &str, record: R) -> Result<R, RegistryError> {
+    pub(crate) async fn create<R: Resource>(
+        &self,
+        actor: Actor,
+        ticket: Ticket,
+        id: &str,
+        record: R,
+    ) -> Result<R, RegistryError> {
         check_values(self.core(), &record)?; // the request's rules were its record's too
         let field = format!("{}_id", R::ROOT);
         let id = self.chosen_id(id, &field)?;
         let core = self.core().clone();
-        let job = self.core().write(move |work| {
+        let job = self.core().write_as(actor, move |work| {
             Box::pin(async move {
-                if let Some(answer) = ticket.answered(work).await? {
+                if let Some(answer) = ticket.answered::<R>(work).await? {
+                    shown(work, &[&answer]);
                     return Ok(answer);
                 }
                 if work.resource((R::KIND, id)).await?.is_some() {
                     return Err(RegistryError::AlreadyExists(vec![Violation::new(field, "belongs to a record")]));
                 }
                 let answer = save(work, &core, id, None, record, Event::default()).await?;
+                shown(work, &[&answer]);
                 ticket.keep(work, &answer, core.clock().now_ms());
                 Ok(answer)
             })
@@ -52,7 +61,12 @@ impl Registry {
         job.await
     }
 
-    pub(crate) async fn update<R: Resource>(&self, ticket: Ticket, update: Update<R>) -> Result<R, RegistryError> {
+    pub(crate) async fn update<R: Resource>(
+        &self,
+        actor: Actor,
+        ticket: Ticket,
+        update: Update<R>,
+    ) -> Result<R, RegistryError> {
         let target = target(&update)?;
         let whole = mask::is_whole(update.mask.as_ref());
         if whole {
@@ -60,9 +74,10 @@ impl Registry {
         }
         let fresh = self.chosen_id("", "")?;
         let (core, rules) = (self.core().clone(), self.rules().clone());
-        let job = self.core().write(move |work| {
+        let job = self.core().write_as(actor, move |work| {
             Box::pin(async move {
-                if let Some(answer) = ticket.answered(work).await? {
+                if let Some(answer) = ticket.answered::<R>(work).await? {
+                    shown(work, &[&answer]);
                     return Ok(answer);
                 }
                 let id = match &target {
@@ -82,6 +97,7 @@ impl Registry {
                     check(&rules, &core, &after)?;
                 }
                 let answer = save(work, &core, id.unwrap_or(fresh), row.as_ref(), after, Event::default()).await?;
+                shown(work, &[&answer]);
                 ticket.keep(work, &answer, core.clock().now_ms());
                 Ok(answer)
             })
@@ -125,6 +141,26 @@ impl Registry {
         Ok((records, next))
     }
 
+    /// Journals that personal data is about to be shown; durable when this returns.
+    pub(crate) async fn disclose<R: Resource>(&self, actor: Actor, records: &[&R]) -> Result<(), RegistryError> {
+        if !R::PERSONAL {
+            return Ok(());
+        }
+        let keys: Vec<ResourceKey> = records.iter().filter_map(|record| key_of(*record)).collect();
+        self.reading(actor, keys).await
+    }
+
+    /// Journals a read of these rows; durable when this returns.
+    pub(crate) async fn reading(&self, actor: Actor, rows: Vec<ResourceKey>) -> Result<(), RegistryError> {
+        let job = self.core().write_as(actor, move |work| {
+            Box::pin(async move {
+                work.note(Deed::Read, rows);
+                Ok(())
+            })
+        });
+        job.await
+    }
+
     /// A chosen id, or a new one.
     pub(crate) fn chosen_id(&self, id: &str, field: &str) -> Result<Ref, RegistryError> {
         match id {
@@ -164,6 +200,17 @@ impl Registry {
         record.dress(&views)?;
         Ok(Some(record))
     }
+}
+
+/// A job shows these records to its caller: the journal tells it of personal data.
+fn shown<R: Resource>(work: &mut Work, records: &[&R]) {
+    if R::PERSONAL {
+        work.note(Deed::Read, records.iter().filter_map(|record| key_of(*record)));
+    }
+}
+
+fn key_of<R: Resource>(record: &R) -> Option<ResourceKey> {
+    id_of(R::COLLECTION, record.name(), "name").ok().map(|id| (R::KIND, id))
 }
 
 /// Which record a change is about.

@@ -11,11 +11,12 @@ use convenio_agreement::lifecycle::{Role, StateId};
 use convenio_agreement::view::PlacementView;
 use convenio_exchange::{Core, Exchange};
 use convenio_model::Ref;
-use convenio_store::{Kind, ResourceRow, ViewKind, ViewRow, Work};
-use convenio_wire::registry::v1::Placement;
+use convenio_store::{Deed, Kind, ResourceKey, ResourceRow, ViewKind, ViewRow, Work};
+use convenio_wire::registry::v1::{Placement, Worker};
 
 use crate::error::RegistryError;
 use crate::request::sha256;
+use crate::resource::{Resource, id_of};
 use crate::row::decode;
 
 pub(crate) use act::{Act, belongs, perform};
@@ -23,6 +24,18 @@ pub(crate) use show::{Shown, positions};
 
 /// Collection of placements.
 pub(crate) const COLLECTION: &str = "placements";
+
+/// Rows that showing a placement discloses: its own, and its worker's.
+pub(crate) fn rows_of(placement: &Placement) -> impl Iterator<Item = ResourceKey> {
+    let row = |kind, collection, name: &str| id_of(collection, name, "name").ok().map(|id| (kind, id));
+    let worker = row(Kind::Worker, Worker::COLLECTION, &placement.worker);
+    row(Kind::Placement, COLLECTION, &placement.name).into_iter().chain(worker)
+}
+
+/// A job shows this placement to its caller: the journal tells it.
+pub(crate) fn shown(work: &mut Work, placement: &Placement) {
+    work.note(Deed::Read, rows_of(placement));
+}
 
 /// One placement, as it stands.
 pub(crate) struct Case {

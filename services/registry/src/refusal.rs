@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use convenio_agreement::act::Refusal;
 use convenio_agreement::lifecycle::Gate;
+use convenio_exchange::journal::Actor;
 use convenio_model::Ref;
 use convenio_store::{Kind, ResourceRow, Store, StoreError, Work};
 use prost::Message;
@@ -55,11 +56,15 @@ pub(crate) type Rows = Arc<Mutex<Option<u64>>>;
 
 impl Registry {
     /// Passes a result on, after counting a refusal that is a finding.
-    pub(crate) async fn counting_refusals<T>(&self, result: Result<T, RegistryError>) -> Result<T, RegistryError> {
+    pub(crate) async fn counting_refusals<T>(
+        &self,
+        actor: Actor,
+        result: Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
         if let Err(RegistryError::Refused(refused)) = &result
             && let Refusal::Gate { gate, .. } = &refused.refusal
             && NOTED.contains(gate)
-            && let Err(error) = self.refused(refused, *gate).await
+            && let Err(error) = self.refused(actor, refused, *gate).await
         {
             // The answer is the refusal; that it was not counted is for the operator.
             tracing::warn!(gate = gate.as_str(), %error, "a refused attempt was not counted");
@@ -67,7 +72,7 @@ impl Registry {
         result
     }
 
-    async fn refused(&self, refused: &RefusedAct, gate: Gate) -> Result<(), RegistryError> {
+    async fn refused(&self, actor: Actor, refused: &RefusedAct, gate: Gate) -> Result<(), RegistryError> {
         let mut rows = self.refusals().lock().await;
         let known = match *rows {
             Some(count) => count,
@@ -85,7 +90,7 @@ impl Registry {
         };
         let now_ms = self.core().clock().now_ms();
         let full = known >= MAX_ROWS;
-        let job = self.core().write(move |work| Box::pin(note(work, noted, now_ms, full)));
+        let job = self.core().write_as(actor, move |work| Box::pin(note(work, noted, now_ms, full)));
         let added = job.await?;
         *rows = Some(known + u64::from(added));
         Ok(())

@@ -30,7 +30,8 @@ macro_rules! register {
                 self.rules().request(message, &request)?;
                 let id = std::mem::take(&mut request.request_id);
                 let ticket = Ticket::new(caller, stringify!($create_request), &id, &request)?;
-                self.create(ticket, &request.$id, request.$field.unwrap_or_default()).await
+                let actor = caller.acting(stringify!($record), stringify!($create_request));
+                self.create(actor, ticket, &request.$id, request.$field.unwrap_or_default()).await
             }
 
             #[doc = concat!("Reads one: `", stringify!($get_request), "`.")]
@@ -39,7 +40,9 @@ macro_rules! register {
             /// [`RegistryError`].
             pub async fn $get(&self, caller: &Caller, request: $get_request) -> Result<$record, RegistryError> {
                 permit::<$record>(caller)?;
-                self.read(id_of($record::COLLECTION, &request.name, "name")?).await
+                let record: $record = self.read(id_of($record::COLLECTION, &request.name, "name")?).await?;
+                self.disclose(caller.acting(stringify!($record), stringify!($get_request)), &[&record]).await?;
+                Ok(record)
             }
 
             #[doc = concat!("One page, ascending by id: `", stringify!($list_request), "`.")]
@@ -52,7 +55,9 @@ macro_rules! register {
                 request: $list_request,
             ) -> Result<$list_response, RegistryError> {
                 permit::<$record>(caller)?;
-                let ($plural, next_page_token) = self.list(request.page_size, &request.page_token).await?;
+                let ($plural, next_page_token) = self.list::<$record>(request.page_size, &request.page_token).await?;
+                let actor = caller.acting(stringify!($record), stringify!($list_request));
+                self.disclose(actor, &$plural.iter().collect::<Vec<_>>()).await?;
                 Ok($list_response { $plural, next_page_token })
             }
 
@@ -70,7 +75,8 @@ macro_rules! register {
                 let ticket = Ticket::new(caller, stringify!($update_request), &id, &request)?;
                 let record = request.$field.ok_or_else(|| RegistryError::field(stringify!($field), "required"))?;
                 let update = Update { record, mask: request.update_mask, allow_missing: request.allow_missing };
-                self.update(ticket, update).await
+                let actor = caller.acting(stringify!($record), stringify!($update_request));
+                self.update(actor, ticket, update).await
             }
 
             #[doc = concat!("Reads one by the key of another system: `", stringify!($lookup_request), "`.")]
@@ -79,7 +85,9 @@ macro_rules! register {
             /// [`RegistryError`].
             pub async fn $lookup(&self, caller: &Caller, request: $lookup_request) -> Result<$record, RegistryError> {
                 permit::<$record>(caller)?;
-                self.lookup(request.external_id.as_ref()).await
+                let record: $record = self.lookup(request.external_id.as_ref()).await?;
+                self.disclose(caller.acting(stringify!($record), stringify!($lookup_request)), &[&record]).await?;
+                Ok(record)
             }
         }
     };

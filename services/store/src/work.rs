@@ -2,6 +2,7 @@
 
 mod layer;
 mod log_reads;
+mod note;
 mod writes;
 
 use std::collections::{BTreeMap, HashMap};
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use convenio_model::{RecordId, Ref};
 
 use self::layer::Layer;
+pub use self::note::{Deed, Note};
 use crate::ports::{StoreError, Tx};
 use crate::rows::*;
 

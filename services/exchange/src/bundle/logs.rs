@@ -7,13 +7,11 @@ use convenio_log::tile::{encode_bundle, entry_tiles, tiles};
 use convenio_log::{Checkpoint, Hash};
 use convenio_seal::manifest::ManifestKeys;
 use convenio_store::{EntryRow, LogRow, Store, StoreError};
-use convenio_wire::exchange::v1::{EntryParts, SaltedPart};
 use prost::Message;
 
 use super::folder::Folder;
 use super::{Export, ExportError, keys_of};
-use crate::inbound::mirror::is_marker;
-use crate::outbound::seal::from_rest;
+use crate::reading::parts_of;
 use crate::signer::Named;
 use crate::tiles::{bytes, head_at};
 
@@ -42,7 +40,7 @@ pub(super) async fn write(source: &Export<'_>, folder: &mut Folder, log: &LogRow
         let bundle = encode_bundle(rows.iter().map(|row| row.bytes.as_slice()));
         let bundle = bundle.map_err(|_| ExportError::Logs(format!("{}: an entry is too long", log.origin)))?;
         folder.write(&format!("{base}/{tile}"), &bundle)?;
-        let parts = parts(source, log, &rows, tile.first_entry(), end).await?;
+        let parts = parts(source, log, &rows).await?;
         if !parts.is_empty() {
             let number = tile_number(tile.index());
             folder.write(&format!("{base}/parts/{number}"), &parts)?;
@@ -76,31 +74,10 @@ async fn write_tiles(
     Ok(())
 }
 
-/// Salts and parts of these entries; what was erased or dropped is absent.
-async fn parts(
-    source: &Export<'_>,
-    log: &LogRow,
-    rows: &[EntryRow],
-    begin: u64,
-    end: u64,
-) -> Result<Vec<u8>, ExportError> {
-    let mut all: Vec<EntryParts> = Vec::new();
-    for part in source.store.parts(log.id, begin, end).await? {
-        let at = usize::try_from(part.index - begin).unwrap_or(usize::MAX);
-        let row = rows.get(at).ok_or(StoreError::Corrupt("part"))?;
-        let salted = match is_marker(&part) {
-            true => None,
-            false => from_rest(source.vault, part.key_id, row.record_id, part.part as usize, &part.sealed)?,
-        };
-        if all.last().is_none_or(|last| last.index != part.index) {
-            all.push(EntryParts { index: part.index, parts: Vec::new() });
-        }
-        if let Some(last) = all.last_mut() {
-            last.parts.push(salted.unwrap_or_else(SaltedPart::default));
-        }
-    }
+/// Salts and parts of these entries, each entry behind its length.
+async fn parts(source: &Export<'_>, log: &LogRow, rows: &[EntryRow]) -> Result<Vec<u8>, ExportError> {
     let mut bytes = Vec::new();
-    for entry in all.iter().filter(|e| e.parts.iter().any(|p| !p.part.is_empty())) {
+    for entry in parts_of(source.store, source.vault, log.id, rows).await? {
         let encoded = entry.encode_to_vec();
         bytes.extend_from_slice(&u32::try_from(encoded.len()).unwrap_or(u32::MAX).to_be_bytes());
         bytes.extend_from_slice(&encoded);

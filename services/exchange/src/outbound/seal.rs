@@ -145,7 +145,8 @@ pub(crate) fn fresh_record_id(sealer: &Sealer) -> RecordId {
     uuid_v7(sealer.clock.now_ms(), sealer.entropy.as_ref()).into()
 }
 
-fn keyed(subject: Ref, class: &str) -> Ref {
+/// Subject under which the data key of one retention class stands.
+pub(crate) fn keyed(subject: Ref, class: &str) -> Ref {
     let mut input = subject.0.to_vec();
     input.extend_from_slice(class.as_bytes());
     let mut out = [0; 16];

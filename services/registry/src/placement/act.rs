@@ -6,6 +6,7 @@ use convenio_agreement::act::{Local, Refusal};
 use convenio_agreement::lifecycle::{ActDef, Gate, Terms};
 use convenio_agreement::plan::{ProjectError, Root, Sources};
 use convenio_agreement::view::OrderView;
+use convenio_exchange::journal::Actor;
 use convenio_exchange::{ActRequest, Core, Exchange, IssueError, Issued, issue_act};
 use convenio_model::Ref;
 use convenio_store::{Kind, ViewKind, Work};
@@ -14,7 +15,7 @@ use convenio_wire::registry::v1::{
     TransitionPlacementRequest, Worker,
 };
 
-use super::{COLLECTION, Case, Shown, positions};
+use super::{COLLECTION, Case, Shown, positions, shown};
 use crate::Registry;
 use crate::caller::Caller;
 use crate::dates::has_years;
@@ -73,9 +74,10 @@ impl Registry {
         self.rules().request("convenio.registry.v1.TransitionPlacementRequest", &request)?;
         let request_id = std::mem::take(&mut request.request_id);
         let ticket = Ticket::new(caller, "TransitionPlacement", &request_id, &request)?;
+        let actor = caller.acting("Placement", "TransitionPlacement");
         let id = id_of(COLLECTION, &request.name, "name")?;
         let act = Act::new(self.core(), &request.transition, request.event, None)?;
-        self.act(ticket, id, request.etag, act, |def| matches!(def, ActDef::Transition(_))).await
+        self.act(actor, ticket, id, request.etag, act, |def| matches!(def, ActDef::Transition(_))).await
     }
 
     /// States a fact that this state owns.
@@ -91,15 +93,17 @@ impl Registry {
         self.rules().request("convenio.registry.v1.RecordPlacementFactRequest", &request)?;
         let request_id = std::mem::take(&mut request.request_id);
         let ticket = Ticket::new(caller, "RecordPlacementFact", &request_id, &request)?;
+        let actor = caller.acting("Placement", "RecordPlacementFact");
         let id = id_of(COLLECTION, &request.name, "name")?;
         let act = Act::new(self.core(), &request.fact, request.event, request.contract)?;
         // A contract is authored by CreateContract, which keeps it.
         let kept = |def: ActDef<'_>| matches!(def, ActDef::Fact(fact) if fact.terms != Some(Terms::Authored));
-        self.act(ticket, id, String::new(), act, kept).await
+        self.act(actor, ticket, id, String::new(), act, kept).await
     }
 
     async fn act(
         &self,
+        actor: Actor,
         ticket: Ticket,
         id: Ref,
         etag: String,
@@ -107,9 +111,10 @@ impl Registry {
         allowed: fn(ActDef<'_>) -> bool,
     ) -> Result<Placement, RegistryError> {
         let core = self.core().clone();
-        let job = self.core().write(move |work| {
+        let job = self.core().write_as(actor.clone(), move |work| {
             Box::pin(async move {
                 if let Some(answer) = ticket.answered(work).await? {
+                    shown(work, &answer);
                     return Ok(answer);
                 }
                 let case = Case::load(work, &core, id).await?;
@@ -121,10 +126,11 @@ impl Registry {
                 let case = Case::load(work, &core, id).await?;
                 let answer = case.show(&positions(&**core.store(), &case).await?);
                 ticket.keep(work, &answer, core.clock().now_ms());
+                shown(work, &answer);
                 Ok(answer)
             })
         });
-        self.counting_refusals(job.await).await
+        self.counting_refusals(actor, job.await).await
     }
 }
 

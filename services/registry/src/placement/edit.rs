@@ -10,7 +10,7 @@ use convenio_wire::registry::v1::{CreatePlacementRequest, Placement, UpdatePlace
 use prost::Message;
 use prost_types::FieldMask;
 
-use super::{COLLECTION, Case, Shown, positions};
+use super::{COLLECTION, Case, Shown, positions, shown};
 use crate::Registry;
 use crate::caller::Caller;
 use crate::error::{RegistryError, Violation};
@@ -37,6 +37,7 @@ impl Registry {
         self.rules().request("convenio.registry.v1.CreatePlacementRequest", &request)?;
         let request_id = std::mem::take(&mut request.request_id);
         let ticket = Ticket::new(caller, "CreatePlacement", &request_id, &request)?;
+        let actor = caller.acting("Placement", "CreatePlacement");
         let asked = request.placement.unwrap_or_default();
         let exchange = self.core().exchange(&asked.agreement).ok_or_else(|| not_in_force("placement.agreement"))?;
         if exchange.me != Role::Origin {
@@ -55,9 +56,10 @@ impl Registry {
         };
         let fresh = random();
         let core = self.core().clone();
-        let job = self.core().write(move |work| {
+        let job = self.core().write_as(actor, move |work| {
             Box::pin(async move {
                 if let Some(answer) = ticket.answered(work).await? {
+                    shown(work, &answer);
                     return Ok(answer);
                 }
                 let key = (exchange.pack.id().to_owned(), ViewKind::Placement, id);
@@ -77,6 +79,7 @@ impl Registry {
                 register(work, &exchange, id).await?;
                 let answer = Case::load(work, &core, id).await?.show(&Default::default());
                 ticket.keep(work, &answer, core.clock().now_ms());
+                shown(work, &answer);
                 Ok(answer)
             })
         });
@@ -94,15 +97,17 @@ impl Registry {
     ) -> Result<Placement, RegistryError> {
         let request_id = std::mem::take(&mut request.request_id);
         let ticket = Ticket::new(caller, "UpdatePlacement", &request_id, &request)?;
+        let actor = caller.acting("Placement", "UpdatePlacement");
         let patch = request.placement.ok_or_else(|| RegistryError::field("placement", "required"))?;
         let id = id_of(COLLECTION, &patch.name, "placement.name")?;
         let mask = changed_fields(request.update_mask, &patch)?;
         agreement_data(self.core(), Root::Placement, &patch.agreement_data)?;
         check_names(&patch)?;
         let (core, rules) = (self.core().clone(), self.rules().clone());
-        let job = self.core().write(move |work| {
+        let job = self.core().write_as(actor, move |work| {
             Box::pin(async move {
                 if let Some(answer) = ticket.answered(work).await? {
+                    shown(work, &answer);
                     return Ok(answer);
                 }
                 let case = Case::load(work, &core, id).await?;
@@ -122,6 +127,7 @@ impl Registry {
                 let positions = positions(&**core.store(), &case).await?;
                 let answer = case.show(&positions);
                 ticket.keep(work, &answer, core.clock().now_ms());
+                shown(work, &answer);
                 Ok(answer)
             })
         });

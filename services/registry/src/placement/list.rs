@@ -9,7 +9,7 @@ use convenio_wire::registry::v1::{
     ListPlacementsResponse, Placement, PlacementEvent,
 };
 
-use super::{COLLECTION, Case, Shown, positions};
+use super::{COLLECTION, Case, Shown, positions, rows_of};
 use crate::Registry;
 use crate::caller::Caller;
 use crate::error::RegistryError;
@@ -24,11 +24,22 @@ impl Registry {
     /// [`RegistryError`].
     pub async fn get_placement(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         request: GetPlacementRequest,
     ) -> Result<Placement, RegistryError> {
         let case = self.case(id_of(COLLECTION, &request.name, "name")?).await?;
-        self.shown(&case).await
+        let placement = self.shown(&case).await?;
+        self.reading(caller.acting("Placement", "GetPlacement"), rows_of(&placement).collect()).await?;
+        Ok(placement)
+    }
+
+    /// The agreement of a placement, for whoever decides whether a caller reaches it; shows nobody anything.
+    ///
+    /// # Errors
+    /// [`RegistryError`].
+    pub async fn agreement_of(&self, placement: &str) -> Result<String, RegistryError> {
+        let case = self.case(id_of(COLLECTION, placement, "name")?).await?;
+        Ok(case.exchange.pack.id().to_owned())
     }
 
     /// One page, ascending by id, of an agreement or in a state if the request names them.
@@ -37,7 +48,7 @@ impl Registry {
     /// [`RegistryError`].
     pub async fn list_placements(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         request: ListPlacementsRequest,
     ) -> Result<ListPlacementsResponse, RegistryError> {
         self.rules().request("convenio.registry.v1.ListPlacementsRequest", &request)?;
@@ -53,6 +64,8 @@ impl Registry {
             let case = Case::new(exchange.clone(), rows.remove(&view.key.2), view)?;
             placements.push(self.shown(&case).await?);
         }
+        let rows = placements.iter().flat_map(rows_of).collect();
+        self.reading(caller.acting("Placement", "ListPlacements"), rows).await?;
         Ok(ListPlacementsResponse { placements, next_page_token })
     }
 
@@ -62,7 +75,7 @@ impl Registry {
     /// [`RegistryError`].
     pub async fn list_placement_events(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         request: ListPlacementEventsRequest,
     ) -> Result<ListPlacementEventsResponse, RegistryError> {
         let id = id_of(COLLECTION, &request.parent, "parent")?;
@@ -74,6 +87,7 @@ impl Registry {
         }
         let next_page_token = page.cut(&mut rows, |row| ordinal_ref(row.ordinal));
         let events = rows.iter().map(|row| decode::<PlacementEvent>(&row.body, "event")).collect::<Result<_, _>>()?;
+        self.reading(caller.acting("Placement", "ListPlacementEvents"), vec![(Kind::Placement, id)]).await?;
         Ok(ListPlacementEventsResponse { events, next_page_token })
     }
 

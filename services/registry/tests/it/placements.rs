@@ -252,13 +252,13 @@ async fn a_worker_goes_out_and_comes_back() {
 async fn visited(pair: &Pair, name: &str) {
     let post = caller("sv");
     let areas = [AREA.to_owned()];
-    let (items, cursor) = pair.sv.caseload_since(0, &areas, &[], 100).await.unwrap();
+    let (items, cursor) = pair.sv.caseload_since(&post, 0, &areas, &[], 100).await.unwrap();
     let item = items.iter().find(|item| item.placement.as_ref().is_some_and(|p| p.name == name)).unwrap();
     assert_eq!((item.worker_name.as_str(), item.employer_name.as_str()), ("Ana Prueba", "Farm"));
     assert_eq!(item.languages, ["spa"]);
     assert_eq!(item.contract.as_ref().and_then(|c| c.terms.clone()), Some(terms(1720)));
-    assert_eq!(pair.sv.caseload_since(cursor, &areas, &[], 100).await.unwrap(), (Vec::new(), cursor));
-    assert!(pair.sv.caseload_since(0, &["CA-BC".to_owned()], &[], 100).await.unwrap().0.is_empty());
+    assert_eq!(pair.sv.caseload_since(&post, cursor, &areas, &[], 100).await.unwrap(), (Vec::new(), cursor));
+    assert!(pair.sv.caseload_since(&post, 0, &["CA-BC".to_owned()], &[], 100).await.unwrap().0.is_empty());
 
     let capture = |id: &str, kind| Capture {
         capture_id: id.into(),

@@ -138,7 +138,8 @@ impl Sync {
     /// Sends what changed after `cursor`; gives the cursor up to which it was sent.
     async fn caseload(&self, mut cursor: u64) -> Result<u64, Ended> {
         loop {
-            let page = self.registry.caseload_since(cursor, &self.districts, &self.agreements, PAGE).await;
+            let page =
+                self.registry.caseload_since(&self.caller, cursor, &self.districts, &self.agreements, PAGE).await;
             let (items, reached) = page.map_err(|error| Ended::Told(status::from_registry(&error)))?;
             for item in items {
                 self.send(Down::Item(item)).await?;

@@ -22,9 +22,8 @@ impl PlacementService for UseCases {
 
     async fn get_placement(&self, request: Request<GetPlacementRequest>) -> Result<Response<Placement>, Status> {
         let (admitted, request) = open(request)?;
-        let placement = answer(self.registry.get_placement(&admitted.caller, request).await)?;
-        admitted.check_agreement(&placement.get_ref().agreement)?;
-        Ok(placement)
+        self.check_reach(&admitted, &request.name).await?;
+        answer(self.registry.get_placement(&admitted.caller, request).await)
     }
 
     async fn list_placements(
@@ -77,8 +76,7 @@ impl UseCases {
         if admitted.standing.agreements().is_none() {
             return Ok(());
         }
-        let request = GetPlacementRequest { name: name.to_owned() };
-        let placement = self.registry.get_placement(&admitted.caller, request).await;
-        admitted.check_agreement(&placement.map_err(|error| status::from_registry(&error))?.agreement)
+        let agreement = self.registry.agreement_of(name).await;
+        admitted.check_agreement(&agreement.map_err(|error| status::from_registry(&error))?)
     }
 }

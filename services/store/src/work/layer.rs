@@ -6,6 +6,7 @@ use std::hash::Hash;
 use convenio_model::Ref;
 
 use super::Staged;
+use super::note::Note;
 use crate::rows::*;
 
 /// Changes of a job, or of the kept jobs of a group.
@@ -27,6 +28,8 @@ pub(super) struct Layer {
     pub checkpoints: Vec<CheckpointRow>,
     pub events: Vec<EventRow>,
     pub staged: Vec<Staged>,
+    /// What the job says of itself; gone once it is kept.
+    pub note: Option<Note>,
 }
 
 /// Where an external key points after the change, and whether the stored row has to go first.
@@ -155,6 +158,13 @@ impl<K: Hash + Eq, V> Puts<K, V> {
         let mut rows: Vec<_> = self.rows.into_iter().collect();
         rows.sort_unstable_by_key(|(_, (order, _))| *order);
         rows.into_iter().map(|(key, (_, value))| (key, value)).collect()
+    }
+
+    /// Values in the order of the last puts.
+    pub fn ordered(&self) -> Vec<&V> {
+        let mut rows: Vec<_> = self.rows.values().collect();
+        rows.sort_unstable_by_key(|(order, _)| *order);
+        rows.into_iter().map(|(_, value)| value).collect()
     }
 
     pub fn into_rows(self) -> Vec<V> {

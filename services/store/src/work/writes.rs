@@ -108,7 +108,7 @@ impl Work {
         debug_assert!(earlier.is_none(), "appended twice");
     }
 
-    fn layer(&mut self) -> &mut Layer {
+    pub(super) fn layer(&mut self) -> &mut Layer {
         self.job.as_mut().unwrap_or(&mut self.group)
     }
 }

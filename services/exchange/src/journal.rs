@@ -1,0 +1,289 @@
+//! The journal: one entry for each job that changed rows of the registry, read personal data, erased, held or exported;
+//! in the job's own transaction. The writer keeps it, so that no use case can leave it out.
+//!
+//! An entry is a salted commitment; its part says who, why and which rows. The part is sealed with the data key of the
+//! worker (or placement) that the entry concerns, and is erased with it; what concerns several, or nobody, is sealed with
+//! the key of its thirty days.
+
+use std::collections::BTreeSet;
+
+use aws_lc_rs::digest;
+use convenio_model::{RecordId, Ref};
+use convenio_seal::commitment::commit;
+use convenio_seal::journal::{JOURNAL_CLASS, JournalOrigin, row_digest};
+use convenio_seal::vault::{DataKeyId, VaultError};
+use convenio_store::{
+    Deed, Kind, LogId, LogRow, Note, ResourceRow, Staged, StagedPart, Store, StoreError, SubjectKeyRow, Work, Writes,
+};
+use convenio_wire::exchange::v1::{JournalAction, JournalEntry, JournalPart, JournalRow, SaltedPart};
+use futures::FutureExt;
+use prost::Message;
+
+use crate::core::Core;
+use crate::outbound::seal::{Sealer, at_rest, fresh_record_id, keyed};
+
+/// Rows of one entry at most; a job that changed more gets several entries.
+const MAX_ROWS: usize = 1000;
+/// What concerns nobody alone is sealed for this long with one key, ms.
+const PERIOD_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// On whose behalf a job runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// SPIFFE id; `system` for the node itself.
+    pub caller: String,
+    /// Organisation and post.
+    pub office: String,
+    /// Purpose that the caller gave; empty if none.
+    pub purpose: String,
+    /// Method, for example `WorkerService.GetWorker`.
+    pub method: String,
+}
+
+impl Actor {
+    /// The node itself.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { caller: "system".to_owned(), office: String::new(), purpose: String::new(), method: String::new() }
+    }
+}
+
+/// Subject under which the data key stands that seals entries about one worker or placement: forgetting it erases them.
+#[must_use]
+pub fn key_subject(subject: Ref) -> Ref {
+    keyed(subject, JOURNAL_CLASS)
+}
+
+/// Subject under which the data key stands that seals, at this time, entries about several or nobody.
+#[must_use]
+pub fn period_subject(time_ms: u64) -> Ref {
+    let period = format!("journal/{}", time_ms / PERIOD_MS);
+    let mut out = [0; 16];
+    out.copy_from_slice(&digest::digest(&digest::SHA256, period.as_bytes()).as_ref()[..16]);
+    key_subject(Ref(out))
+}
+
+/// Opens epoch `epoch` of the journal in place of those before it, which are closed. A node that lost its journal, or
+/// restored an older one, opens an epoch that it never used, before anything is journalled.
+///
+/// # Errors
+/// [`StoreError`]; [`StoreError::Unusable`] if a journal of this epoch or a later one exists.
+pub async fn open(core: &Core, epoch: u64) -> Result<(), StoreError> {
+    let node = core.node.clone();
+    let open = move |work: &mut Work| -> Result<(), StoreError> {
+        let logs: Vec<LogRow> = work.logs().cloned().collect();
+        let journals = logs.iter().filter(|log| epoch_of(log).is_some());
+        if journals.clone().any(|log| log.epoch >= epoch) {
+            return Err(StoreError::Unusable(format!("the journal has reached epoch {epoch} already")));
+        }
+        for log in journals.filter(|log| !log.closed) {
+            work.put_log(LogRow { closed: true, ..log.clone() });
+        }
+        work.put_log(head(next_id(&logs), &node, epoch));
+        Ok(())
+    };
+    core.write(move |work| std::future::ready(open(work)).boxed()).await
+}
+
+/// Makes sure that there is a journal to write to: of a new node, epoch 1.
+pub(crate) async fn ensure(store: &dyn Store, node: &str) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    let logs = tx.logs().await?;
+    if logs.iter().any(|log| epoch_of(log).is_some()) {
+        return Ok(());
+    }
+    tx.commit(Writes { logs: vec![head(next_id(&logs), node, 1)], ..Writes::default() }).await
+}
+
+/// Epoch of a journal of this node; none for every other log.
+#[must_use]
+pub fn epoch_of(log: &LogRow) -> Option<u64> {
+    let own = log.own && log.agreement.is_empty();
+    own.then(|| log.origin.parse::<JournalOrigin>().ok()).flatten().map(|origin| origin.epoch)
+}
+
+/// What one job did.
+pub(crate) struct Done {
+    actor: Actor,
+    note: Option<Note>,
+    rows: Vec<Changed>,
+}
+
+struct Changed {
+    row: JournalRow,
+    about: Option<About>,
+}
+
+/// Whom a row is about.
+enum About {
+    Worker(Ref),
+    /// A placement of which this row does not tell the worker.
+    Placement(Ref),
+}
+
+/// What the open job did, if that is for the journal. To be asked before the job is kept.
+pub(crate) fn done(work: &mut Work, actor: Actor) -> Option<Done> {
+    let note = work.take_note();
+    let rows: Vec<Changed> = work.changed_resources().into_iter().map(changed).collect();
+    (note.is_some() || !rows.is_empty()).then_some(Done { actor, note, rows })
+}
+
+/// Stages the entries of a group's jobs, in their order. Where there is no journal to write to, nothing may be committed.
+pub(crate) async fn stage(work: &mut Work, sealer: &Sealer, jobs: Vec<Done>) -> Result<(), StoreError> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let open = work.logs().find(|log| !log.closed && epoch_of(log).is_some());
+    let no_journal = || StoreError::Unusable("the node has no open journal".to_owned());
+    let (log, origin) = open.map(|log| (log.id, log.origin.clone())).ok_or_else(no_journal)?;
+    let now_ms = sealer.clock.now_ms();
+    let parts: Vec<(Ref, JournalPart)> = jobs.into_iter().flat_map(|job| parts(job, now_ms)).collect();
+    let subjects: Vec<Ref> = parts.iter().map(|(subject, _)| *subject).collect();
+    work.load_subject_keys(&subjects).await?;
+    for (subject, part) in parts {
+        let key = usable_key(work, sealer, subject).await?;
+        stage_one(work, sealer, log, &origin, key, &part, now_ms)?;
+    }
+    Ok(())
+}
+
+fn stage_one(
+    work: &mut Work,
+    sealer: &Sealer,
+    log: LogId,
+    origin: &str,
+    key: DataKeyId,
+    part: &JournalPart,
+    now_ms: u64,
+) -> Result<(), StoreError> {
+    let record_id: RecordId = fresh_record_id(sealer);
+    let mut salt = [0; 32];
+    sealer.entropy.fill(&mut salt);
+    let part = part.encode_to_vec();
+    let entry = JournalEntry {
+        version: 1,
+        log_origin: origin.to_owned(),
+        record_id: record_id.0.to_vec(),
+        time_ms: now_ms,
+        commitment: commit(&salt, &part).to_vec(),
+    };
+    let sealed: StagedPart = at_rest(sealer, key, record_id, 0, &SaltedPart { salt: salt.to_vec(), part })?;
+    let (bytes, parts) = (entry.encode_to_vec(), vec![sealed]);
+    work.stage(Staged { log, record_id, is_record: false, subject: None, bytes, parts });
+    Ok(())
+}
+
+/// The parts of a job's entries, each with the subject of its data key.
+fn parts(job: Done, now_ms: u64) -> Vec<(Ref, JournalPart)> {
+    let noted: Vec<_> = job.note.iter().flat_map(|note| &note.rows).map(|(kind, id)| read_row(*kind, *id)).collect();
+    let count = job.note.as_ref().filter(|_| job.rows.is_empty()).map_or(0, |note| note.count);
+    let action = match job.note.map(|note| note.deed) {
+        Some(Deed::Erased) => JournalAction::Erased,
+        Some(Deed::Held) => JournalAction::Held,
+        Some(Deed::Exported) => JournalAction::Exported,
+        // Who changes a row reads it too: the change tells more.
+        _ if !job.rows.is_empty() => JournalAction::Written,
+        _ => JournalAction::Read,
+    };
+    let mut rows: Vec<Changed> = job.rows;
+    let same = |a: &JournalRow, b: &JournalRow| (a.kind, &a.id) == (b.kind, &b.id);
+    let unchanged: Vec<_> = noted.into_iter().filter(|n| !rows.iter().any(|r| same(&r.row, &n.row))).collect();
+    rows.extend(unchanged);
+    let part = |rows: &[Changed], count: u64| {
+        let part = JournalPart {
+            action: action.into(),
+            caller: job.actor.caller.clone(),
+            office: job.actor.office.clone(),
+            purpose: job.actor.purpose.clone(),
+            method: job.actor.method.clone(),
+            rows: rows.iter().map(|changed| changed.row.clone()).collect(),
+            count,
+        };
+        (subject_of(rows, now_ms), part)
+    };
+    if rows.is_empty() {
+        return vec![part(&[], count)];
+    }
+    rows.chunks(MAX_ROWS).map(|rows| part(rows, count)).collect()
+}
+
+/// The one worker that the rows are about, else the one placement, else the period.
+fn subject_of(rows: &[Changed], now_ms: u64) -> Ref {
+    let one = |wanted: fn(&About) -> Option<Ref>| {
+        let found: BTreeSet<Ref> = rows.iter().filter_map(|changed| wanted(changed.about.as_ref()?)).collect();
+        (found.len(), found.first().copied())
+    };
+    let workers = one(|about| if let About::Worker(id) = about { Some(*id) } else { None });
+    let placements = one(|about| if let About::Placement(id) = about { Some(*id) } else { None });
+    match (workers, placements) {
+        ((1, Some(only)), _) | ((0, _), (1, Some(only))) => key_subject(only),
+        _ => period_subject(now_ms),
+    }
+}
+
+fn changed(row: &ResourceRow) -> Changed {
+    let kind = row.kind as u8;
+    let digest = row_digest(kind, &row.id.0, row.revision, &row.body).to_vec();
+    let id = row.id.0.to_vec();
+    let about = match row.kind {
+        Kind::Worker => Some(About::Worker(row.id)),
+        Kind::Placement => Some(row.parent.map_or(About::Placement(row.id), About::Worker)),
+        Kind::Pairwise => row.parent.map(About::Worker),
+        Kind::Contract | Kind::WelfareContact => row.parent.map(About::Placement),
+        Kind::Agency | Kind::Employer | Kind::JobOrder | Kind::Refusal => None,
+    };
+    Changed { row: JournalRow { kind: kind.into(), id, revision: row.revision, digest }, about }
+}
+
+fn read_row(kind: Kind, id: Ref) -> Changed {
+    let row = JournalRow { kind: (kind as u8).into(), id: id.0.to_vec(), revision: 0, digest: Vec::new() };
+    let about = match kind {
+        Kind::Worker => Some(About::Worker(id)),
+        Kind::Placement => Some(About::Placement(id)),
+        _ => None,
+    };
+    Changed { row, about }
+}
+
+/// The data key of a subject; a new one where the last was destroyed.
+async fn usable_key(work: &mut Work, sealer: &Sealer, subject: Ref) -> Result<DataKeyId, StoreError> {
+    let failed = |error: VaultError| StoreError::Failed(format!("data keys: {error}"));
+    if let Some(key) = work.subject_key(subject).await? {
+        match sealer.vault.available(DataKeyId(key)) {
+            Ok(()) => return Ok(DataKeyId(key)),
+            Err(VaultError::Destroyed) => work.drop_subject_key(subject),
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    let key = sealer.vault.create(sealer.entropy.as_ref()).map_err(failed)?;
+    work.put_subject_key(SubjectKeyRow { subject, key_id: key.0 });
+    Ok(key)
+}
+
+fn next_id(logs: &[LogRow]) -> LogId {
+    logs.iter().map(|log| log.id).max().unwrap_or(0) + 1
+}
+
+fn head(id: LogId, node: &str, epoch: u64) -> LogRow {
+    LogRow {
+        id,
+        origin: JournalOrigin { node: node.to_owned(), epoch }.to_string(),
+        agreement: String::new(),
+        partner: String::new(),
+        epoch,
+        own: true,
+        size: 0,
+        peaks: Vec::new(),
+        settled: 0,
+        records: 0,
+        decided: 0,
+        rejected: 0,
+        settled_records: 0,
+        cosigned: Vec::new(),
+        cosigned_size: 0,
+        entangled: 0,
+        alarm: String::new(),
+        closed: false,
+        time_ms: 0,
+    }
+}

@@ -1,0 +1,61 @@
+//! What a job did, for whoever keeps the node's journal: the rows that it changed, and what it says of itself.
+
+use super::Work;
+use crate::rows::*;
+
+/// What a job did beside changing rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// Read personal data.
+    Read,
+    /// Erased parts.
+    Erased,
+    /// Exported a bundle.
+    Exported,
+    /// Placed or ended a hold.
+    Held,
+}
+
+/// What a job says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// What it did.
+    pub deed: Deed,
+    /// Records concerned, the first [`Note::MAX_ROWS`] of them.
+    pub rows: Vec<ResourceKey>,
+    /// Records concerned.
+    pub count: u64,
+}
+
+impl Note {
+    /// Most records that a note names; the rest is counted.
+    pub const MAX_ROWS: usize = 100;
+}
+
+impl Work {
+    /// Says of the open job, beside the rows that it changes, that it did `deed` to `rows`. Said twice, the rows add up,
+    /// and a deed other than [`Deed::Read`] stands.
+    pub fn note(&mut self, deed: Deed, rows: impl IntoIterator<Item = ResourceKey>) {
+        let note = self.layer().note.get_or_insert(Note { deed, rows: Vec::new(), count: 0 });
+        if note.deed == Deed::Read {
+            note.deed = deed;
+        }
+        for row in rows {
+            note.count += 1;
+            if note.rows.len() < Note::MAX_ROWS && !note.rows.contains(&row) {
+                note.rows.push(row);
+            }
+        }
+    }
+
+    /// What the open job says of itself; taken away.
+    pub fn take_note(&mut self) -> Option<Note> {
+        self.job.as_mut()?.note.take()
+    }
+
+    /// Rows that the open job made or replaced, in the order of the last changes.
+    #[must_use]
+    pub fn changed_resources(&self) -> Vec<&ResourceRow> {
+        self.job.as_ref().map(|job| job.resources.ordered()).unwrap_or_default()
+    }
+}
