@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use convenio_log::tile::{encode_bundle, entry_tiles, tiles};
 use convenio_log::{Checkpoint, Hash};
 use convenio_seal::manifest::ManifestKeys;
-use convenio_store::{EntryRow, LogRow, Store, StoreError};
+use convenio_store::{EntryRow, LogRow, Store};
 use prost::Message;
 
 use super::folder::Folder;
