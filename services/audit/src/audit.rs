@@ -82,6 +82,11 @@ impl Audit {
         [Some(&self.first), self.second.as_ref()].into_iter().flatten().map(|checked| &checked.verification)
     }
 
+    /// The bundles that could be opened, in the order given.
+    pub(crate) fn bundles(&self) -> impl Iterator<Item = &crate::bundle::Bundle> {
+        [Some(&self.first), self.second.as_ref()].into_iter().flatten().filter_map(|checked| checked.bundle.as_deref())
+    }
+
     /// The comparison, if there are two bundles.
     #[must_use]
     pub fn comparison(&self) -> Option<&Comparison> {
@@ -125,7 +130,9 @@ impl Audit {
     pub fn replay(&self, exchange: &Exchange, _at: &At, visit: &mut dyn Visit) -> Result<ReplaySummary, Unusable> {
         let mut summary = ReplaySummary::default();
         for replay in self.replays().iter().filter(|replay| replay.pack.id() == exchange.pack.id()) {
-            visit.start(exchange, &[]);
+            let short = replay.destination.demand.iter().filter(|(_, demand)| demand.excess > 0);
+            let short = short.filter(|(order, _)| replay.destination.world.order(**order).is_some());
+            visit.start(exchange, &short.map(|(order, demand)| (*order, demand.clone())).collect::<Vec<_>>());
             for history in histories(replay) {
                 summary.records += history.records.len() as u64;
                 summary.placements += u64::from(history.subject.starts_with("placements/"));

@@ -9,6 +9,8 @@ mod compare;
 pub mod evidence;
 pub mod history;
 pub mod keys;
+pub mod language;
+pub mod moment;
 pub mod problem;
 pub mod replay;
 mod report;
@@ -23,5 +25,8 @@ pub use history::{
     Visit,
 };
 pub use problem::{Check, Problem, Unusable};
-pub use report::{FieldDifference, Finding, Gravity, MAX_PLACES, Report, replay_bundle, report};
+pub use report::{
+    Answer, Answered, Asked, FieldDifference, Figure, Figures, FiguresError, Finding, Gravity, Limit, MAX_PLACES,
+    QUESTIONS, Report, Summary, report, report_as,
+};
 pub use verify::{AgreementSummary, LogSummary, Verification, load_trust, verify};

@@ -89,8 +89,8 @@ fn run(command: Command) -> Result<u8, Unusable> {
         }
         Command::Report { bundle, bundle_b, with } => {
             let found = report(&bundle, bundle_b.as_deref(), &load_trust(&with.trust)?)?;
-            show(with.output, &found, text::report);
-            (found.integrity, found.findings.len())
+            show(with.output, &found, convenio_audit::Report::text);
+            (found.integrity, usize::from(found.has_findings()))
         }
         Command::Keys { bundle } => {
             let lines = keys::listed(&bundle)?;

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use crate::compare::Comparison;
 use crate::problem::Problem;
-use crate::report::{Gravity, Report};
 use crate::verify::Verification;
 
 /// Problems that are printed.
@@ -48,37 +47,12 @@ pub fn comparison(of: &Comparison) -> String {
     out
 }
 
-/// A report, for people.
-#[must_use]
-pub fn report(of: &Report) -> String {
-    let mut out = match &of.comparison {
+/// What was read, for the head of a report.
+pub(crate) fn bundles(bundles: &[Verification], compared: Option<&Comparison>) -> String {
+    match compared {
         Some(compared) => comparison(compared),
-        None => of.bundles.iter().map(verification).collect(),
-    };
-    if !of.integrity {
-        let _ = writeln!(out, "no report: the integrity does not hold");
-        return out;
+        None => bundles.iter().map(verification).collect(),
     }
-    for finding in &of.findings {
-        let gravity = match finding.gravity {
-            Gravity::Low => "low",
-            Gravity::Medium => "medium",
-            Gravity::High => "high",
-        };
-        let _ = writeln!(out, "{} {} [{gravity}] {}", finding.criterion, finding.code, finding.subject);
-        let _ = writeln!(out, "    {}", finding.condition);
-        let places = finding.places.iter().take(4).map(|place| format!("{} #{}", place.origin, place.index));
-        let places = places.collect::<Vec<_>>().join(", ");
-        if !places.is_empty() {
-            let more = if finding.places.len() > 4 { ", …" } else { "" };
-            let _ = writeln!(out, "    {places}{more}");
-        }
-    }
-    if of.erased > 0 {
-        let _ = writeln!(out, "{} records were not replayed: parts of them are erased", of.erased);
-    }
-    let _ = writeln!(out, "{} findings", of.findings.len());
-    out
 }
 
 fn problems(out: &mut String, list: &[Problem], count: u64) {

@@ -12,7 +12,7 @@ use crate::pair::{CA, Pair, SV, origin};
 use crate::records::Job;
 
 const AGENCY: Ref = Ref([100; 16]);
-const EMPLOYED: [(usize, &str); 12] = [
+pub const EMPLOYED: [(usize, &str); 12] = [
     (SV, "nominate"),
     (CA, "offer"),
     (SV, "identified"),
@@ -52,7 +52,7 @@ fn refusal(act: &str, gate: &str, subject: &str, path: &str, count: u64) -> Stri
     )
 }
 
-fn opened(one: &Job) -> Pair {
+pub fn opened(one: &Job) -> Pair {
     let mut pair = Pair::new();
     pair.order(one);
     pair.licence(SV, AGENCY, LicenceState::Active);
@@ -94,7 +94,7 @@ fn an_agency_that_one_state_suspends_unseen_by_the_other_is_one_finding() {
     let found = reported(&pair);
     let finding = only(&found);
     assert_eq!((finding.criterion, finding.code, finding.count), ("A11", "AGENCY_SUSPENDED", 3));
-    assert_eq!(finding.gravity, Gravity::High);
+    assert_eq!(finding.gravity, Gravity::Serious);
     assert!(finding.condition.contains("CA suspended"), "{}", finding.condition);
     assert!(finding.places.iter().any(|place| place.origin == origin(CA) && place.index == suspension));
     assert_eq!(finding.places.len(), 4);
@@ -111,7 +111,7 @@ fn an_agency_suspended_at_home_counts_what_was_refused_there() {
     pair.nodes[SV].refusals = vec![refusal("nominate", "agency_two_licences", &subject, "agency.licences", 7)];
     let found = reported(&pair);
     let finding = only(&found);
-    assert_eq!((finding.code, finding.count, finding.gravity), ("AGENCY_SUSPENDED", 7, Gravity::Medium));
+    assert_eq!((finding.code, finding.count, finding.gravity), ("AGENCY_SUSPENDED", 7, Gravity::Minor));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_substituted_contract_names_field_values_and_both_entries() {
     season(&mut pair, &Job { wage_cents: 1400, ..one }, &[(SV, "contract_observed")]);
     let found = reported(&pair);
     let finding = only(&found);
-    assert_eq!((finding.criterion, finding.code, finding.gravity), ("A13", "CONTRACT_SUBSTITUTION", Gravity::High));
+    assert_eq!((finding.criterion, finding.code, finding.gravity), ("A13", "CONTRACT_SUBSTITUTION", Gravity::Grave));
     let field = &finding.fields[0];
     assert_eq!(field.path, "contract.terms.wage_rate");
     assert_eq!((field.agreed.as_str(), field.observed.as_str()), ("17.20 CAD", "14.00 CAD"));
@@ -208,7 +208,7 @@ fn an_issuer_that_skips_its_own_gates_is_found() {
     pair.sync();
     let found = reported(&pair);
     let finding = only(&found);
-    assert_eq!((finding.code, finding.gravity), ("GATE_SKIPPED", Gravity::High));
+    assert_eq!((finding.code, finding.gravity), ("GATE_SKIPPED", Gravity::Serious));
     assert!(finding.condition.contains("terms_not_worse"), "{}", finding.condition);
 }
 

@@ -8,3 +8,4 @@ mod flips;
 mod integrity;
 mod pair;
 mod records;
+mod report;

@@ -92,7 +92,7 @@ mod tests {
             criterion: "A11",
             code,
             condition: String::new(),
-            gravity: Gravity::Low,
+            gravity: Gravity::Informative,
             subject: subject.to_owned(),
             places: Vec::new(),
             count: 1,

@@ -1,0 +1,184 @@
+//! The twenty answers and their renderings.
+
+use convenio_agreement::act::Refusal;
+use convenio_audit::language::Language;
+use convenio_audit::{Answer, Answered, Asked, Figures, Gravity, QUESTIONS, Report, report_as};
+use convenio_model::Ref;
+use tempfile::TempDir;
+
+use crate::export::{draft, folder};
+use crate::findings::{EMPLOYED, opened};
+use crate::integrity::{job, season, story, trust};
+use crate::pair::{CA, Pair, SV, origin};
+use crate::records::Job;
+
+/// The report of both bundles.
+fn both(pair: &Pair, asked: &Asked) -> Report {
+    let (sv, ca) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    draft(pair, SV).write(pair, sv.path());
+    draft(pair, CA).write(pair, ca.path());
+    report_as(sv.path(), Some(ca.path()), &trust(pair), asked).unwrap()
+}
+
+fn of<'r>(report: &'r Report, code: &str) -> &'r Answer {
+    report.answers.iter().find(|answer| answer.code == code).unwrap()
+}
+
+fn kinds(report: &Report, kind: Answered) -> Vec<&str> {
+    report.answers.iter().filter(|answer| answer.answer == kind).map(|answer| answer.code).collect()
+}
+
+/// A season with a contract observed to be worse than agreed.
+fn substituted() -> Pair {
+    let one = job(1, Some(Ref([100; 16])));
+    let mut pair = opened(&one);
+    season(&mut pair, &one, &EMPLOYED);
+    season(&mut pair, &Job { wage_cents: 1400, ..one }, &[(SV, "contract_observed")]);
+    pair
+}
+
+/// Against the schema that programs read.
+fn assert_valid(report: &Report) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/report.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let found: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+    let errors: Vec<String> = validator.iter_errors(&found).map(|e| format!("{}: {e}", e.instance_path)).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    let mut broken = found;
+    broken["answers"][0]["answer"] = "MAYBE".into();
+    assert!(!validator.is_valid(&broken));
+}
+
+#[test]
+fn a_season_by_the_rules_answers_each_question() {
+    let one = job(1, Some(Ref([100; 16])));
+    let mut pair = opened(&one);
+    season(&mut pair, &one, &EMPLOYED);
+    let found = both(&pair, &Asked::default());
+    let codes: Vec<&str> = found.answers.iter().map(|answer| answer.code).collect();
+    assert_eq!(codes, QUESTIONS);
+    assert_eq!(kinds(&found, Answered::Finding), [""; 0], "{:#?}", found.findings);
+    assert_eq!(kinds(&found, Answered::Indeterminate), [""; 0]);
+    // No rows, no journal, no fee in the pack, no consent that crosses, no figures.
+    assert_eq!(kinds(&found, Answered::NotRecorded), ["A7", "A12", "A15", "A16", "A17", "A20"]);
+    assert!(found.answers.iter().all(|answer| answer.recorder.is_some() == (answer.answer == Answered::NotRecorded)));
+    assert_eq!(of(&found, "A1").examined, (pair.nodes[SV].log.len() + pair.nodes[CA].log.len()) as u64);
+    assert_eq!((of(&found, "A10").examined, of(&found, "A17").examined), (1, 1));
+    assert_eq!(found.limits[0].code, "COLLUSION_NOT_EXCLUDED");
+    assert!(!found.has_findings() && found.integrity);
+    assert_valid(&found);
+}
+
+#[test]
+fn a_substitution_is_the_answer_to_its_question_alone() {
+    let pair = substituted();
+    let found = both(&pair, &Asked::default());
+    assert_eq!(kinds(&found, Answered::Finding), ["A13"]);
+    let answer = of(&found, "A13");
+    assert_eq!((answer.failed, answer.gravity, answer.evidence_total), (1, Some(Gravity::Grave), 2));
+    let origins: Vec<&str> = answer.evidence.iter().map(|place| place.origin.as_str()).collect();
+    assert_eq!(origins, [origin(CA), origin(SV)]);
+    assert!(answer.criterion.contains("terms_not_worse"));
+    assert_valid(&found);
+}
+
+#[test]
+fn one_bundle_cannot_tell_whether_both_match() {
+    let pair = story();
+    let dir = TempDir::new().unwrap();
+    draft(&pair, SV).write(&pair, dir.path());
+    let found = report_as(dir.path(), None, &trust(&pair), &Asked::default()).unwrap();
+    assert_eq!(of(&found, "A6").answer, Answered::NotRecorded);
+    assert!(of(&found, "A6").recorder.as_ref().unwrap().contains("second bundle"));
+    assert_valid(&found);
+}
+
+#[test]
+fn a_broken_bundle_answers_only_for_the_evidence() {
+    let pair = story();
+    let dir = TempDir::new().unwrap();
+    draft(&pair, SV).write(&pair, dir.path());
+    let tile = dir.path().join(folder(SV)).join("checkpoint");
+    std::fs::write(&tile, b"nothing").unwrap();
+    let found = report_as(dir.path(), None, &trust(&pair), &Asked::default()).unwrap();
+    assert!(!found.integrity && found.findings.is_empty());
+    assert_eq!(kinds(&found, Answered::Finding), ["A1"]);
+    assert_eq!(kinds(&found, Answered::NotRecorded), ["A6"]);
+    assert_eq!(found.summary.indeterminate, 18);
+    assert_valid(&found);
+}
+
+#[test]
+fn published_figures_are_counted_again() {
+    let pair = substituted();
+    let figures = |text: &str| {
+        let json = format!("{{\"format\":\"convenio-figures/v1\",\"figures\":[{text}]}}");
+        Asked { figures: Some(Figures::parse(json.as_bytes()).unwrap()), ..Asked::default() }
+    };
+    let good = r#"{"name":"placements","value":1},{"name":"state.EMPLOYED","value":1},{"name":"act.departed","value":0,"rounded_to":5}"#;
+    let found = both(&pair, &figures(good));
+    assert_eq!((of(&found, "A20").answer, of(&found, "A20").examined), (Answered::Ok, 3));
+    let found = both(&pair, &figures(r#"{"name":"placements","value":2}"#));
+    assert_eq!(of(&found, "A20").answer, Answered::Finding);
+    assert!(of(&found, "A20").condition.contains("placements: 2 ≠ 1"), "{}", of(&found, "A20").condition);
+    assert_valid(&found);
+}
+
+#[test]
+fn a_gate_that_refused_is_told_in_every_language_and_rendering() {
+    let one = job(1, None);
+    let mut pair = opened(&one);
+    pair.act(SV, &one, "nominate").unwrap();
+    pair.deliver(SV);
+    let index = pair.nodes[SV].log.len() as u64;
+    pair.outcome(CA, index - 1, index, &[(index - 1, Refusal::Sequence)]);
+    for (language, word) in
+        [(Language::English, "were rejected"), (Language::Spanish, "rechazados"), (Language::French, "rejetés")]
+    {
+        let dir = TempDir::new().unwrap();
+        draft(&pair, CA).write(&pair, dir.path());
+        let asked = Asked { language, ..Asked::default() };
+        let found = report_as(dir.path(), None, &trust(&pair), &asked).unwrap();
+        assert_valid(&found);
+        let (text, html, json) = (found.text(), found.html(), found.json());
+        for rendered in [&text, &html, &json] {
+            assert!(rendered.contains(word), "{language}: {rendered}");
+            for question in QUESTIONS {
+                assert!(rendered.contains(question), "{language} {question}");
+            }
+            // A key that stands where its text should is a key that no catalogue has.
+            for key in ["-ok", "-rule", "label-", "answer-not", "condition-", "limit-", "gravity-"] {
+                let shown = rendered.lines().filter(|line| {
+                    line.split([' ', '>', '<', '"'])
+                        .any(|word| word.starts_with('A') && word.ends_with(key) || word.starts_with(key))
+                });
+                assert_eq!(shown.count(), usize::from(false), "{language} {key}");
+            }
+        }
+        assert_page(&html, language);
+    }
+}
+
+/// The page stands alone and says what it is to whoever cannot see it.
+fn assert_page(html: &str, language: Language) {
+    assert!(html.starts_with("<!DOCTYPE html>\n<html lang=\"") && html.contains(&format!("lang=\"{language}\"")));
+    for foreign in ["<script", "http://", "https://", "src=", "href=", "url(", "@import", "javascript:", "<link"] {
+        assert!(!html.contains(foreign), "{foreign}");
+    }
+    assert_eq!(html.matches("<table>").count(), html.matches("<caption>").count());
+    assert_eq!(html.matches("<svg role=\"img\"").count(), html.matches("<title id=\"chart-title\">").count());
+    for tag in ["table", "thead", "tbody", "section", "svg", "main", "ul", "li", "tr", "td", "th"] {
+        let opened = html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
+        assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
+    assert_eq!(html.matches("<h1>").count(), 1);
+}
+
+#[test]
+fn a_page_shows_hostile_texts_as_text() {
+    let mut found = both(&story(), &Asked::default());
+    found.answers[0].condition = "<script>alert(1)</script> & \"x\"".into();
+    let html = found.html();
+    assert!(!html.contains("<script>") && html.contains("&#60;script&#62;"), "{html}");
+}
