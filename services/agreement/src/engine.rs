@@ -102,7 +102,10 @@ impl<'a> Engine<'a> {
         number: u64,
         stage: StageId,
     ) -> Prepared {
-        let known_state = view.state.clone();
+        // Before the first crossing is accepted a placement's state is the origin's alone: nothing tells it.
+        let lifecycle = self.pack.lifecycle();
+        let shared = if view.number == 0 { lifecycle.state_name(lifecycle.first_crossing) } else { &view.state };
+        let known_state = shared.to_owned();
         Prepared { act: act.to_owned(), placement, kind, to, number, stage, known_state }
     }
 

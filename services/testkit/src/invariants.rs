@@ -149,6 +149,11 @@ async fn live(side: &Checked<'_>) {
             continue;
         }
         match world.placement(*id) {
+            // Before it crosses, its state is the origin's own and in no log.
+            Some(folded) if view.number == 0 => {
+                let folded = PlacementView { state: view.state.clone(), ..folded.clone() };
+                assert_eq!(&folded, view, "{node}: placement {id} differs from its replay");
+            }
             Some(folded) => assert_eq!(folded, view, "{node}: placement {id} differs from its replay"),
             // Registered and not yet nominated: nothing of it has crossed.
             None => assert!(view.number == 0 && view.pending.is_empty() && view.facts.is_empty(), "{node}: {id}"),

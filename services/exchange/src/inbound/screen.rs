@@ -144,8 +144,8 @@ fn detail_part(part: &Part) -> Result<(), &'static str> {
     if header && canonical { Ok(()) } else { Err("SCHEMA") }
 }
 
-/// The latest stage at which an act could be judged: own undecided transitions counted as accepted, and the issuer's own
-/// ones that may stand in the log before it.
+/// The latest stage at which an act could be judged: own undecided transitions and facts counted as accepted, whose OUTCOME
+/// may stand in the same batch, and the issuer's own ones that may stand in the log before it.
 fn latest_stage(exchange: &Exchange, world: &World, placement: Ref, lead: &Part) -> StageId {
     let engine = exchange.engine();
     let lifecycle = exchange.pack.lifecycle();
@@ -154,6 +154,8 @@ fn latest_stage(exchange: &Exchange, world: &World, placement: Ref, lead: &Part)
     let pending = view.map(|view| view.pending.as_slice()).unwrap_or_default();
     let pending: Vec<_> = pending.iter().filter_map(|p| lifecycle.state(&p.to)).collect();
     let stages = pending.iter().map(|state| lifecycle.state_at(*state).stage);
+    let facts = view.map(|view| view.facts.as_slice()).unwrap_or_default().iter();
+    let stages = stages.chain(facts.filter_map(|fact| lifecycle.fact(&fact.name)?.stage));
     let reached = stages.chain(view.map(|view| engine.stage(view))).max().unwrap_or(StageId::FIRST);
     let own = match (lifecycle.act_of_lead(&lead.message_name), kind_of(lead)) {
         (Some(ActDef::Transition(act)), Some(Kind::Transition)) => {
