@@ -99,16 +99,20 @@ impl Books {
         let logs = self.core.store().logs().await.unwrap();
         let row = |id: LogId| logs.iter().find(|l| l.id == id).unwrap().clone();
         let (own_row, peer_row) = (row(exchange.own().log), row(exchange.peer().log));
-        let own = self.entries(&own_row).await;
-        let peer = self.entries(&peer_row).await;
+        let own = self.entries(&own_row, 0).await;
+        let peer = self.entries(&peer_row, 0).await;
         Ledger { own, own_row, peer, peer_row }
     }
 
-    async fn entries(&self, log: &LogRow) -> Vec<Entry> {
+    /// Entries of a log from `begin` on.
+    ///
+    /// # Panics
+    /// If the database cannot be read.
+    pub async fn entries(&self, log: &LogRow, begin: u64) -> Vec<Entry> {
         let mut parts: HashMap<u64, Vec<Option<SaltedPart>>> = HashMap::new();
-        let rows = self.core.store().entries(log.id, 0, log.size).await.unwrap();
-        for part in self.core.store().parts(log.id, 0, log.size).await.unwrap() {
-            let record = rows[usize::try_from(part.index).unwrap()].record_id;
+        let rows = self.core.store().entries(log.id, begin, log.size).await.unwrap();
+        for part in self.core.store().parts(log.id, begin, log.size).await.unwrap() {
+            let record = rows[usize::try_from(part.index - begin).unwrap()].record_id;
             let mut bound = record.0.to_vec();
             bound.extend_from_slice(&u64::from(part.part).to_be_bytes());
             let plain = self.vault.unseal(DataKeyId(part.key_id), &bound, &part.sealed);

@@ -18,6 +18,7 @@ pub mod pair;
 pub mod process;
 pub mod records;
 pub mod side;
+pub mod sim;
 pub mod site;
 pub mod treaty;
 

@@ -20,7 +20,7 @@ pub const SV_CA: &str = "sv-ca";
 pub const SECOND: &str = "sv-ca-two";
 
 static PACK: LazyLock<Arc<Pack>> = LazyLock::new(|| Arc::new(Pack::load(&agreements_dir(), SV_CA).unwrap()));
-static COPY: LazyLock<Arc<Pack>> = LazyLock::new(|| Arc::new(copy_of(&PACK, SECOND)));
+static COPY: LazyLock<Arc<Pack>> = LazyLock::new(|| Arc::new(variant(&PACK, SECOND, &[])));
 
 /// Folder of the packs of this repository.
 #[must_use]
@@ -40,7 +40,8 @@ pub fn second() -> Arc<Pack> {
     COPY.clone()
 }
 
-fn copy_of(pack: &Pack, id: &str) -> Pack {
+/// sv-ca under another id, with these words of `agreement.toml` replaced.
+pub(crate) fn variant(pack: &Pack, id: &str, words: &[(&str, &str)]) -> Pack {
     let dir = tempfile::tempdir().unwrap();
     pack.files().write_to(dir.path()).unwrap();
     let (old, new) = (dir.path().join("agreements/sv-ca"), dir.path().join("agreements").join(id));
@@ -50,7 +51,9 @@ fn copy_of(pack: &Pack, id: &str) -> Pack {
         [("agreement.toml".to_owned(), "agreement.toml".to_owned()), ("sv_ca.proto".into(), format!("{snake}.proto"))]
     {
         let text = fs::read_to_string(old.join(from)).unwrap();
-        fs::write(new.join(to), text.replace("sv-ca", id).replace("sv_ca", &snake)).unwrap();
+        let text = text.replace("sv-ca", id).replace("sv_ca", &snake);
+        let text = words.iter().fold(text, |text, (old, new)| text.replace(old, new));
+        fs::write(new.join(to), text).unwrap();
     }
     Pack::load(&dir.path().join("agreements"), id).unwrap()
 }
@@ -70,7 +73,7 @@ pub struct Party {
 }
 
 impl Party {
-    fn new(party: &str, seed: u64) -> Self {
+    pub(crate) fn new(party: &str, seed: u64) -> Self {
         let entropy = SeededEntropy::labelled(seed, party);
         let root_keys: Vec<_> = (0..3).map(|_| SigningKey::generate(&entropy)).collect();
         let roots = RootSet::new(party, 2, root_keys.iter().map(SigningKey::public).collect()).unwrap();
@@ -103,33 +106,37 @@ impl Treaty {
     /// Ratification files of both parties.
     #[must_use]
     pub fn ratifications(&self) -> Vec<Vec<u8>> {
-        let one = |party: &Party, pack: &Pack| {
-            let said = RatifiedBy {
-                agreement: pack.id().to_owned(),
-                digest: pack.digest(),
-                node: party.node.clone(),
-                roots: party.roots.clone(),
-            };
-            sign_ratification(&said, &party.signers()).unwrap().to_json().into_bytes()
-        };
-        let both = |pack: &Arc<Pack>| [one(&self.origin, pack), one(&self.destination, pack)];
+        let both = |pack: &Arc<Pack>| [ratification(&self.origin, pack), ratification(&self.destination, pack)];
         self.packs.iter().flat_map(both).collect()
     }
 
     /// Authorisations of the first epochs of the logs from `from` to `to`.
     #[must_use]
     pub fn epochs(&self, from: &Party, to: &Party) -> Vec<Vec<u8>> {
-        let open = |pack: &Arc<Pack>| {
-            let authorisation = EpochAuthorisation {
-                log_origin: log_origin(&from.node, pack.id(), &to.node, 1),
-                epoch: 1,
-                prev_size: 0,
-                prev_root: Vec::new(),
-                reason: "first".to_owned(),
-                key_manifest: from.keys.manifest(&from.party, &from.node, 1).encode_to_vec(),
-            };
-            authorise_epoch(&authorisation, &from.signers()).unwrap().to_json().into_bytes()
-        };
-        self.packs.iter().map(open).collect()
+        self.packs.iter().map(|pack| first_epoch(from, to, pack)).collect()
     }
+}
+
+/// A party's ratification of a pack.
+pub(crate) fn ratification(party: &Party, pack: &Pack) -> Vec<u8> {
+    let said = RatifiedBy {
+        agreement: pack.id().to_owned(),
+        digest: pack.digest(),
+        node: party.node.clone(),
+        roots: party.roots.clone(),
+    };
+    sign_ratification(&said, &party.signers()).unwrap().to_json().into_bytes()
+}
+
+/// The authorisation of the first epoch of the log from `from` to `to`.
+pub(crate) fn first_epoch(from: &Party, to: &Party, pack: &Pack) -> Vec<u8> {
+    let authorisation = EpochAuthorisation {
+        log_origin: log_origin(&from.node, pack.id(), &to.node, 1),
+        epoch: 1,
+        prev_size: 0,
+        prev_root: Vec::new(),
+        reason: "first".to_owned(),
+        key_manifest: from.keys.manifest(&from.party, &from.node, 1).encode_to_vec(),
+    };
+    authorise_epoch(&authorisation, &from.signers()).unwrap().to_json().into_bytes()
 }

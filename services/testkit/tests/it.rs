@@ -10,4 +10,5 @@ mod it {
     mod links;
     mod nodes;
     mod season;
+    mod sim;
 }

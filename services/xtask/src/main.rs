@@ -12,6 +12,7 @@ mod kills;
 mod oracles;
 mod process;
 mod rust;
+mod sim;
 mod step;
 mod tools;
 mod workspace;
@@ -45,6 +46,11 @@ fn main() -> ExitCode {
         && word == "kills"
     {
         return in_workspace(|workspace| kills::kills(workspace, arguments));
+    }
+    if let Some((word, arguments)) = words.split_first()
+        && word == "sim"
+    {
+        return in_workspace(|workspace| sim::sim(workspace, arguments));
     }
     let [word] = words.as_slice() else {
         return usage();
@@ -88,6 +94,7 @@ usage: cargo xtask COMMAND
   deny              cargo-deny: banned crates, licences, sources
   demo              the README's demo at full size, judged by its last line
   kills             SIGKILL of either node at random moments; takes --count N, --seed S, --keep DIR
+  sim               simulated states; takes --seeds N, --seed FIRST, --states 2|3, --replay SEED, --threads N
   oracles           logs of many sizes and those of a small demo, verified by programs of others
   oracles-logs      the same without the demo
   release-contract  writes proto/released.binpb, after a release (proto/README.md)"
