@@ -1,5 +1,6 @@
 //! Simulates many seeds: `cargo xtask sim --seeds 1000 --seed 1`. A failing one is cut down and printed as a test.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let begun = Instant::now();
+    let tally = Mutex::new(BTreeMap::<String, u64>::new());
     let (next, steps, failed) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new(Vec::<Failure>::new()));
     std::thread::scope(|scope| {
         for _ in 0..options.threads {
@@ -52,7 +54,11 @@ fn main() -> ExitCode {
                     let seed = options.first + at;
                     let states = options.states.unwrap_or_else(|| Plan::of(seed).states);
                     match simulate(Plan { seed, states }) {
-                        Ok(played) => drop(steps.fetch_add(played.ops.len() as u64, Ordering::Relaxed)),
+                        Ok(played) => {
+                            steps.fetch_add(played.ops.len() as u64, Ordering::Relaxed);
+                            let mut all = tally.lock().expect("no thread panics");
+                            played.tally.into_iter().for_each(|(what, count)| *all.entry(what).or_default() += count);
+                        }
                         Err(failure) => {
                             println!("seed {seed} with {states} states: {}", failure.what);
                             failed.lock().expect("no thread panics").push(failure);
@@ -66,6 +72,9 @@ fn main() -> ExitCode {
     let took = begun.elapsed().as_secs_f64();
     let steps = steps.into_inner();
     println!("{} seeds, {steps} operations in {took:.1} s: {} failed", options.seeds, failed.len());
+    for (what, count) in tally.into_inner().expect("no thread panics") {
+        println!("{count:9} {what}");
+    }
     let Some(first) = failed.into_iter().min_by_key(|failure| failure.ops.len()) else { return ExitCode::SUCCESS };
     println!("to see it again: cargo xtask sim --replay {} --states {}", first.plan.seed, first.plan.states);
     println!("{}", code(&shrink(first)));

@@ -68,7 +68,7 @@ impl Draw {
 
     /// What comes before anything goes wrong: a placement on its way, in some runs.
     pub fn prelude(&mut self) {
-        if !self.chance(60) {
+        if !self.chance(75) {
             return;
         }
         let (link, end) = (self.small(self.down.len() as u64), self.small(WAY.len() as u64));
@@ -182,30 +182,49 @@ impl Draw {
     }
 
     fn act(&mut self, world: &World) -> Op {
-        if world.placements.is_empty() || (world.placements.len() < PLACEMENTS && self.chance(10)) {
-            let link = self.small(world.accord.links.len() as u64);
-            return Op::Worker { link, order: 0, agency: self.small(2) };
+        if world.placements.is_empty() || (world.placements.len() < PLACEMENTS && self.chance(12)) {
+            return self.worker(world);
         }
         let placement = self.small(world.placements.len() as u64);
-        match self.below(12) {
+        if self.wants_contract(world, placement) && self.chance(30) {
+            return Op::Contract { placement, wage: self.one_of(&WAGES) };
+        }
+        match self.below(16) {
+            // Both sides move before either has heard of the other.
+            14 | 15 => {
+                let act = self.open(world, placement);
+                self.due.push(Op::Act { placement, act });
+                Op::Act { placement, act: self.open(world, placement) }
+            }
             0 => Op::Contract { placement, wage: self.one_of(&WAGES) },
             1 => Op::Capture { placement, wage: self.one_of(&[0, 1500, 1720]) },
-            2 => Op::Act { placement, act: "preselect" },
-            3 => Op::Act { placement, act: self.any(world) },
+            2 => Op::Act { placement, act: self.one_of(&ACTS) },
             _ => Op::Act { placement, act: self.open(world, placement) },
         }
     }
 
-    fn any(&mut self, world: &World) -> &'static str {
-        let _ = world;
-        self.one_of(&ACTS)
+    fn wants_contract(&self, world: &World, placement: u8) -> bool {
+        let placed = world.placements[usize::from(placement)];
+        let model = &world.watch.links[placed.link][1].model;
+        let said = Said { wage: Some(1720), ..Said::default() };
+        model.placement(placed.id).latest().is_empty() && model.gate("contract_offered", placed.id, &said).is_ok()
+    }
+
+    fn worker(&mut self, world: &World) -> Op {
+        let (link, placement) = (self.small(world.accord.links.len() as u64), world.placements.len());
+        if self.chance(85) {
+            let placement = u8::try_from(placement).expect("small");
+            self.due.push(Op::Act { placement, act: "nominate" });
+            self.due.push(Op::Act { placement, act: "preselect" });
+        }
+        Op::Worker { link, order: 0, agency: self.small(2) }
     }
 
     /// An act that one of the sides may do now.
     fn open(&mut self, world: &World, placement: u8) -> &'static str {
         let placed = world.placements[usize::from(placement)];
         let lifecycle = world.accord.links[placed.link].0.lifecycle();
-        let mut open = Vec::new();
+        let (mut moves, mut facts) = (Vec::new(), Vec::new());
         for act in ACTS {
             let Some(def) = lifecycle.act(act) else { continue };
             let end = usize::from(!def.may_be_by(Role::Origin));
@@ -213,14 +232,22 @@ impl Draw {
             let known = model.placement(placed.id);
             let (contract, order) = (known.latest().to_owned(), known.parties.order);
             let said = Said { reason: true, contract, order, recruiter: Some(1), ..Said::default() };
-            if model.gate(act, placed.id, &said).is_ok() && !model.stated(placed.id, act) {
-                open.push(act);
+            if model.gate(act, placed.id, &said).is_err() || model.stated(placed.id, act) {
+                continue;
             }
+            // What ends a placement early comes seldom, so that most go far.
+            if ENDING.contains(&act) && !self.chance(12) {
+                continue;
+            }
+            if lifecycle.fact(act).is_some() { facts.push(act) } else { moves.push(act) }
         }
-        // The first acts are in no log yet.
-        let first: &[&str] = if open.is_empty() { &["preselect", "nominate"] } else { &["nominate"] };
-        open.extend(first);
-        self.one_of(&open)
+        match (moves.is_empty(), facts.is_empty()) {
+            (true, true) => self.one_of(&["preselect", "nominate", "nominate"]),
+            (false, true) => self.one_of(&moves),
+            (true, false) => self.one_of(&facts),
+            (false, false) if self.chance(65) => self.one_of(&moves),
+            (false, false) => self.one_of(&facts),
+        }
     }
 }
 
@@ -252,3 +279,7 @@ const ACTS: [&str; 25] = [
     "returned",
     "withdrawn",
 ];
+
+/// Acts after which little else is open, or that contradict others.
+const ENDING: [&str; 8] =
+    ["withdrawn", "decline", "expire", "refuse_visa", "entry_refused", "end_contested", "departed", "admitted"];

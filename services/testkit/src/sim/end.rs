@@ -1,5 +1,6 @@
 //! The end of a run: faults stop, and within a bound both sides of every link have nothing more to say and know the same.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -58,27 +59,35 @@ impl World {
     }
 
     fn rests(&self) -> bool {
-        let idle = |end: &End| end.mirror.settled == end.mirror.size && end.row.settled == end.row.size;
-        let held = |[a, b]: &[End; 2]| a.mirror.size == b.row.size && b.mirror.size == a.row.size;
+        let idle = |end: &End| end.judged == end.mirrored && end.delivered == end.own.len() as u64;
+        let held = |[a, b]: &[End; 2]| a.mirrored == b.own.len() as u64 && b.mirrored == a.own.len() as u64;
         self.watch.links.iter().all(|ends| ends.iter().all(idle) && held(ends))
     }
 
     fn unrest(&self) -> String {
-        let told = |end: &End| {
-            let (own, mirror) = (&end.row, &end.mirror);
-            format!("own {}/{}, mirror {}/{}", own.settled, own.size, mirror.settled, mirror.size)
-        };
+        let told =
+            |end: &End| format!("own {}/{}, mirror {}/{}", end.delivered, end.own.len(), end.judged, end.mirrored);
         self.watch.links.iter().flatten().map(told).collect::<Vec<_>>().join("; ")
     }
 
     fn sizes(&self) -> Vec<u64> {
-        self.watch.links.iter().flatten().map(|end| end.row.size).collect()
+        self.watch.links.iter().flatten().map(|end| end.own.len() as u64).collect()
     }
 
     /// Origin and head of every own log.
     #[must_use]
     pub fn heads(&self) -> Vec<(String, u64, Hash)> {
         self.watch.links.iter().flatten().map(End::head).collect()
+    }
+
+    /// What was decided, and what placements came to.
+    #[must_use]
+    pub fn tally(&self) -> BTreeMap<String, u64> {
+        let mut tally = BTreeMap::new();
+        for ((pack, ..), ends) in self.accord.links.iter().zip(&self.watch.links) {
+            ends.iter().for_each(|end| end.tally(pack, &mut tally));
+        }
+        tally
     }
 
     /// Exports every state's bundle, and lets the audit verify and compare them.

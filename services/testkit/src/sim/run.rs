@@ -1,5 +1,6 @@
 //! Whole runs: from a seed, or from a list of operations.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -44,7 +45,11 @@ pub struct Played {
     pub ops: Vec<Op>,
     /// Origin, size and root of every own log.
     pub heads: Vec<(String, u64, Hash)>,
+    /// What was decided and what placements came to, each with how often.
+    pub tally: BTreeMap<String, u64>,
 }
+
+type Left = (Vec<(String, u64, Hash)>, BTreeMap<String, u64>);
 
 /// A run in which something did not hold.
 #[derive(Debug, Clone)]
@@ -79,7 +84,7 @@ pub fn simulate(plan: Plan) -> Result<Played, Failure> {
         Ok(())
     });
     match played {
-        Ok(heads) => Ok(Played { ops, heads }),
+        Ok((heads, tally)) => Ok(Played { ops, heads, tally }),
         Err(what) => Err(Failure { plan, ops, what }),
     }
 }
@@ -97,16 +102,13 @@ pub fn replay(plan: Plan, ops: &[Op]) -> Result<Played, Failure> {
         })
     });
     match done {
-        Ok(heads) => Ok(Played { ops: ops.to_vec(), heads }),
+        Ok((heads, tally)) => Ok(Played { ops: ops.to_vec(), heads, tally }),
         Err(what) => Err(Failure { plan, ops: ops[..played].to_vec(), what }),
     }
 }
 
 /// A world, what happens in it, and its end; a panic is a violation too.
-fn guarded(
-    plan: Plan,
-    happens: impl AsyncFnOnce(&mut World) -> Result<(), Violation>,
-) -> Result<Vec<(String, u64, Hash)>, Violation> {
+fn guarded(plan: Plan, happens: impl AsyncFnOnce(&mut World) -> Result<(), Violation>) -> Result<Left, Violation> {
     let template = (plan.seed % FROM_NOTHING != 0).then(|| template(plan.states));
     let run = AssertUnwindSafe(|| {
         runtime().block_on(async {
@@ -120,9 +122,9 @@ fn guarded(
             if plan.seed % AUDITED == 1 {
                 world.audit().await?;
             }
-            let heads = world.heads();
+            let left = (world.heads(), world.tally());
             world.end().await;
-            Ok(heads)
+            Ok(left)
         })
     });
     catch_unwind(run).unwrap_or_else(|panic| {

@@ -10,7 +10,7 @@ use convenio_log::{Frontier, leaf_hash};
 use convenio_model::Ref;
 use convenio_store::{LogRow, Store};
 use convenio_wire::exchange::v1::statement::Body;
-use convenio_wire::exchange::v1::{Outcome, SaltedPart};
+use convenio_wire::exchange::v1::{Outcome, Position, SaltedPart};
 
 use super::accord::Accord;
 use super::model::{Act, Model};
@@ -24,24 +24,35 @@ pub struct Watch {
     pub links: Vec<[End; 2]>,
 }
 
-/// One side of a link.
+/// One side of a link. Entries and positions are numbered through all epochs.
 pub struct End {
-    /// Every entry of its own log.
+    /// Every entry of its own logs.
     pub own: Vec<Seen>,
     /// RECORDs among them.
     pub records: u64,
-    /// How much of the other log it holds.
-    pub mirrored: u64,
     /// What it knows.
     pub model: Model,
-    /// Own log.
-    pub row: LogRow,
-    /// The mirror.
-    pub mirror: LogRow,
-    frontier: Frontier,
+    /// How many own entries the other side cosigned.
+    pub delivered: u64,
+    /// How much of the other side's logs it holds.
+    pub mirrored: u64,
+    /// How much of that it cosigned.
+    pub cosigned: u64,
+    /// How much of that it judged.
+    pub judged: u64,
+    /// Where each epoch of its own logs begins, with its origin and tree.
+    epochs: BTreeMap<u64, Epoch>,
     decided: BTreeMap<u64, Option<String>>,
     entangled: u64,
     folded: (usize, u64),
+    compared: u64,
+}
+
+/// An own log of one epoch.
+struct Epoch {
+    origin: String,
+    start: u64,
+    frontier: Frontier,
 }
 
 /// An entry, as its issuer made it.
@@ -50,9 +61,11 @@ pub struct Seen {
     parts: Vec<Option<SaltedPart>>,
     record: Ref,
     is_record: bool,
-    peer: u64,
+    peer: Position,
     act: Option<Act>,
     outcome: Option<Outcome>,
+    /// Epoch and size of the checkpoint that it entangles.
+    entangles: Option<Position>,
 }
 
 /// What does not hold.
@@ -98,12 +111,12 @@ fn told(accord: &Accord, side: &State, what: &str) -> Violation {
 
 /// Mirrors and folds of both ends.
 async fn both(pack: &Pack, a: &mut End, b: &mut End, at_a: &State, at_b: &State) -> Result<(), Violation> {
-    a.mirror(pack, at_a, &b.own).await?;
-    b.mirror(pack, at_b, &a.own).await?;
-    need(a.row.settled <= b.mirror.cosigned_size, || "delivered means cosigned by the other side".to_owned())?;
-    need(b.row.settled <= a.mirror.cosigned_size, || "the other side takes for delivered what is not".to_owned())?;
-    a.fold(&b.own)?;
-    b.fold(&a.own).map_err(|what| format!("the other side: {what}"))
+    a.mirror(pack, at_a, b).await?;
+    b.mirror(pack, at_b, a).await?;
+    need(a.delivered <= b.cosigned, || "takes for delivered what the other side did not cosign".to_owned())?;
+    need(b.delivered <= a.cosigned, || "the other side takes for delivered what is not cosigned".to_owned())?;
+    a.fold(b)?;
+    b.fold(a).map_err(|what| format!("the other side: {what}"))
 }
 
 impl End {
@@ -111,108 +124,163 @@ impl End {
         Self {
             own: Vec::new(),
             records: 0,
-            mirrored: 0,
             model: Model::new(pack.clone(), role),
-            row: no_log(),
-            mirror: no_log(),
-            frontier: Frontier::new(),
+            delivered: 0,
+            mirrored: 0,
+            cosigned: 0,
+            judged: 0,
+            epochs: BTreeMap::new(),
             decided: BTreeMap::new(),
             entangled: 0,
             folded: (0, 0),
+            compared: 0,
         }
     }
 
-    /// Origin and head of the own log.
+    /// Origin and head of the own log of the last epoch.
     #[must_use]
     pub fn head(&self) -> (String, u64, convenio_log::Hash) {
-        (self.row.origin.clone(), self.frontier.size(), self.frontier.root())
+        let last = self.epochs.values().next_back().expect("a state has its first epoch");
+        (last.origin.clone(), last.frontier.size(), last.frontier.root())
     }
 
-    /// Own log: it only grows, and its tree is that of all entries that ever stood in it.
+    /// Counts what this side decided, and what its placements came to.
+    pub fn tally(&self, pack: &Pack, tally: &mut BTreeMap<String, u64>) {
+        let mut count = |what: String| *tally.entry(what).or_default() += 1;
+        for decision in self.decided.values() {
+            count(decision.as_ref().map_or_else(|| "accepted".to_owned(), |reason| format!("rejected {reason}")));
+        }
+        for placement in self.model.placements.values() {
+            count(format!("placement {}", pack.lifecycle().state_name(placement.state)));
+            self.model.discrepancies(placement).into_iter().for_each(|(kind, _)| count(kind.to_owned()));
+        }
+    }
+
+    /// A position of this side's logs, numbered through.
+    fn number(&self, epoch: u64, index: u64) -> u64 {
+        self.epochs.get(&epoch).map_or(0, |epoch| epoch.start) + index
+    }
+
+    /// Own logs: they only grow, and each tree is that of all entries that ever stood in it.
     async fn read(&mut self, pack: &Pack, side: &State) -> Result<(), Violation> {
         let exchange = side.core().exchange(pack.id()).expect("a state has its agreements");
         let logs = side.store().logs().await.map_err(|e| e.to_string())?;
-        let row = |id| logs.iter().find(|l| l.id == id).cloned().unwrap_or_else(no_log);
-        (self.row, self.mirror) = (row(exchange.own().log), row(exchange.peer().log));
-        let begin = self.own.len() as u64;
-        need(self.row.size >= begin, || format!("the own log went back from {begin} to {}", self.row.size))?;
-        need(self.row.settled <= self.row.size, || "more is delivered than there is".to_owned())?;
-        need(self.row.alarm.is_empty(), || format!("alarm {}", self.row.alarm))?;
-        if self.row.size > begin {
-            for entry in side.books().entries(&self.row, begin).await {
-                self.appended(pack, entry)?;
+        for lane in exchange.own_lanes().iter() {
+            let row = logs.iter().find(|l| l.id == lane.log).ok_or("a lane without a log")?;
+            let start = self.own.len() as u64;
+            let fresh = || Epoch { origin: lane.origin.clone(), start, frontier: Frontier::new() };
+            let epoch = self.epochs.entry(lane.epoch).or_insert_with(fresh);
+            let (start, begin) = (epoch.start, epoch.frontier.size());
+            need(row.size >= begin, || format!("the own log went back from {begin} to {}", row.size))?;
+            need(row.settled <= row.size, || "more is delivered than there is".to_owned())?;
+            need(row.alarm.is_empty(), || format!("alarm {}", row.alarm))?;
+            if row.size > begin {
+                need(start + begin == self.own.len() as u64, || format!("epoch {} grew after its end", lane.epoch))?;
+                for entry in side.books().entries(row, begin).await {
+                    self.appended(pack, lane.epoch, entry)?;
+                }
             }
+            self.delivered = start + row.settled;
+            self.same_head(side, row, lane.epoch).await?;
         }
-        let head = side.store().checkpoint_at_most(self.row.id, self.row.size).await.map_err(|e| e.to_string())?;
+        Ok(())
+    }
+
+    async fn same_head(&self, side: &State, row: &LogRow, epoch: u64) -> Result<(), Violation> {
+        let frontier = &self.epochs[&epoch].frontier;
+        let head = side.store().checkpoint_at_most(row.id, row.size).await.map_err(|e| e.to_string())?;
         let head = head.map(|head| (head.size, head.root));
-        let tree = (self.frontier.size(), *self.frontier.root().as_bytes());
+        let tree = (frontier.size(), *frontier.root().as_bytes());
         need(tree.0 == 0 || head == Some(tree), || format!("the head is not that of the {} entries seen", tree.0))
     }
 
-    fn appended(&mut self, pack: &Pack, entry: Entry) -> Result<(), Violation> {
-        self.frontier.append(leaf_hash(&entry.bytes));
+    fn appended(&mut self, pack: &Pack, epoch: u64, entry: Entry) -> Result<(), Violation> {
+        self.epochs.get_mut(&epoch).expect("a known epoch").frontier.append(leaf_hash(&entry.bytes));
         let outcome = entry.outcome().cloned();
         let act = entry.decoded().and_then(|parts| Act::read(pack, entry.record_id(), &parts));
         let is_record = entry.is_record();
         need(!is_record || act.is_some(), || format!("entry {} is an act of nothing", entry.index))?;
+        let mut entangles = None;
         if let Some(Body::PeerCheckpoint(said)) = &entry.statement.body {
             let note = convenio_log::SignedCheckpoint::parse(&said.note).map_err(|e| e.to_string())?;
-            let size = note.checkpoint().size();
-            need(size > self.entangled, || format!("PEER_CHECKPOINT {size} after {}", self.entangled))?;
-            need(size <= self.mirror.size, || "a PEER_CHECKPOINT of more than is mirrored".to_owned())?;
-            self.entangled = size;
+            let (origin, size) = (note.checkpoint().origin(), note.checkpoint().size());
+            let epoch = origin.rsplit_once('/').and_then(|(_, epoch)| epoch.parse().ok());
+            entangles = Some(Position { epoch: epoch.ok_or("an origin without an epoch")?, size });
         }
         self.records += u64::from(is_record);
         self.own.push(Seen {
             record: entry.record_id(),
-            peer: entry.statement.peer.unwrap_or_default().size,
+            peer: entry.statement.peer.unwrap_or_default(),
             is_record,
             act: act.filter(|_| is_record),
             outcome,
+            entangles,
             parts: entry.parts,
             bytes: entry.bytes,
         });
         Ok(())
     }
 
-    /// The mirror is a prefix of the original, and nothing is in it that may never cross.
-    async fn mirror(&mut self, pack: &Pack, side: &State, theirs: &[Seen]) -> Result<(), Violation> {
-        let (begin, size) = (self.mirrored, self.mirror.size);
-        need(size >= begin, || format!("the mirror went back from {begin} to {size}"))?;
-        need(size <= theirs.len() as u64, || "the mirror holds what was never issued".to_owned())?;
-        need(self.mirror.settled <= size, || "more is judged than is mirrored".to_owned())?;
-        need(self.mirror.cosigned_size <= size, || "more is cosigned than is mirrored".to_owned())?;
-        if size > begin {
-            for (entry, original) in side.books().entries(&self.mirror, begin).await.iter().zip(&theirs[at(begin)..]) {
-                need(entry.bytes == original.bytes, || format!("entry {} differs in the mirror", entry.index))?;
-                need(entry.parts == original.parts, || format!("parts of {} differ in the mirror", entry.index))?;
-                entry.parts.iter().flatten().try_for_each(|part| disclosed(pack, part))?;
+    /// Each mirror is a prefix of its original, and nothing is in it that may never cross.
+    async fn mirror(&mut self, pack: &Pack, side: &State, other: &End) -> Result<(), Violation> {
+        let exchange = side.core().exchange(pack.id()).expect("a state has its agreements");
+        let logs = side.store().logs().await.map_err(|e| e.to_string())?;
+        let mut whole = true;
+        for lane in exchange.peer_lanes().iter() {
+            let row = logs.iter().find(|l| l.id == lane.log).ok_or("a lane without a log")?;
+            let Some(epoch) = other.epochs.get(&lane.epoch) else {
+                need(row.size == 0, || "the mirror holds an epoch that was never opened".to_owned())?;
+                continue;
+            };
+            let (start, end) = (epoch.start, epoch.start + row.size);
+            need(row.size <= epoch.frontier.size(), || "the mirror holds what was never issued".to_owned())?;
+            need(row.settled <= row.size, || "more is judged than is mirrored".to_owned())?;
+            need(row.cosigned_size <= row.size, || "more is cosigned than is mirrored".to_owned())?;
+            if row.size > 0 {
+                need(end >= self.mirrored, || format!("the mirror went back from {} to {end}", self.mirrored))?;
+                self.mirrored = end;
+                self.cosigned = start + row.cosigned_size;
+            }
+            if whole && (row.settled > 0 || lane.epoch == 1) {
+                self.judged = start + row.settled;
+            }
+            whole &= row.settled == row.size;
+            if end > self.compared {
+                let begin = self.compared.max(start) - start;
+                for entry in &side.books().entries(row, begin).await {
+                    same(pack, entry, &other.own[at(start + entry.index)])?;
+                }
+                self.compared = end;
             }
         }
-        self.mirrored = size;
         Ok(())
     }
 
-    /// Own entries in order, each after the other log's entries below its peer position.
-    fn fold(&mut self, theirs: &[Seen]) -> Result<(), Violation> {
-        let begin = self.folded.0;
-        for index in begin..self.own.len() {
-            let covered = |e: &Seen| Some((e.outcome.clone()?, e.peer));
-            if let Some((outcome, _)) = covered(&self.own[index]) {
-                self.decides(&outcome, theirs).map_err(|what| format!("own entry {index}: {what}"))?;
+    /// Own entries in order, each after the other side's entries below its peer position.
+    fn fold(&mut self, other: &End) -> Result<(), Violation> {
+        for index in self.folded.0..self.own.len() {
+            if let Some(outcome) = self.own[index].outcome.clone() {
+                self.decides(&outcome, other).map_err(|what| format!("own entry {index}: {what}"))?;
+            }
+            if let Some(Position { epoch, size }) = self.own[index].entangles {
+                let size = other.number(epoch, size);
+                need(size > self.entangled, || format!("PEER_CHECKPOINT {size} after {}", self.entangled))?;
+                need(size <= self.mirrored, || "a PEER_CHECKPOINT of more than is mirrored".to_owned())?;
+                self.entangled = size;
             }
         }
         while self.folded.0 < self.own.len() {
             let index = self.folded.0;
             let (peer, act) = (self.own[index].peer, self.own[index].act.clone());
+            let peer = other.number(peer.epoch, peer.size);
             need(peer >= self.folded.1, || format!("own entry {index}: its peer position goes back to {peer}"))?;
-            self.absorb_to(peer, theirs)?;
+            self.absorb_to(peer, other)?;
             if let Some(act) = act {
                 self.issued(&act).map_err(|what| format!("own entry {index}: {} {what}", act.name))?;
             }
             self.folded.0 += 1;
         }
-        self.absorb_to(self.mirror.settled, theirs)
+        self.absorb_to(self.judged, other)
     }
 
     /// An act must be one that the rules left open to its issuer by what it knew.
@@ -227,28 +295,29 @@ impl End {
     }
 
     /// One outcome for each RECORD, in order, about what is mirrored.
-    fn decides(&mut self, outcome: &Outcome, theirs: &[Seen]) -> Result<(), Violation> {
-        need(outcome.end <= self.mirror.settled, || "decides what is not judged".to_owned())?;
-        for index in outcome.begin..outcome.end {
-            if !theirs.get(at(index)).is_some_and(|e| e.is_record) {
+    fn decides(&mut self, outcome: &Outcome, other: &End) -> Result<(), Violation> {
+        let (begin, end) = (other.number(outcome.epoch, outcome.begin), other.number(outcome.epoch, outcome.end));
+        need(end <= self.judged, || "decides what is not judged".to_owned())?;
+        for index in begin..end {
+            if !other.own.get(at(index)).is_some_and(|e| e.is_record) {
                 continue;
             }
-            let reason = outcome.rejects.iter().find(|r| r.index == index).map(|r| r.reason.clone());
-            let earlier = self.decided.insert(index, reason);
+            let reason = outcome.rejects.iter().find(|r| other.number(outcome.epoch, r.index) == index);
+            let earlier = self.decided.insert(index, reason.map(|r| r.reason.clone()));
             need(earlier.is_none(), || format!("entry {index} is decided twice"))?;
         }
         Ok(())
     }
 
-    fn absorb_to(&mut self, end: u64, theirs: &[Seen]) -> Result<(), Violation> {
+    fn absorb_to(&mut self, end: u64, other: &End) -> Result<(), Violation> {
         while self.folded.1 < end {
             let index = self.folded.1;
-            let entry = theirs.get(at(index)).ok_or("a peer position past the other log")?;
+            let entry = other.own.get(at(index)).ok_or("a peer position past the other log")?;
             if let Some(outcome) = &entry.outcome {
                 self.resolved(outcome);
             }
             if let Some(act) = &entry.act {
-                self.judged(index, act).map_err(|what| format!("mirrored entry {index}: {} {what}", act.name))?;
+                self.judge(index, act).map_err(|what| format!("mirrored entry {index}: {} {what}", act.name))?;
             }
             self.folded.1 += 1;
         }
@@ -256,8 +325,8 @@ impl End {
     }
 
     fn resolved(&mut self, outcome: &Outcome) {
-        for index in outcome.begin..outcome.end.min(self.own.len() as u64) {
-            let entry = &self.own[at(index)];
+        for index in outcome.begin..outcome.end {
+            let Some(entry) = self.own.get(at(self.number(outcome.epoch, index))) else { continue };
             if let Some(act) = &entry.act {
                 let accepted = !outcome.rejects.iter().any(|r| r.index == index);
                 self.model.resolve(act.subject, entry.record, accepted);
@@ -265,7 +334,7 @@ impl End {
         }
     }
 
-    fn judged(&mut self, index: u64, act: &Act) -> Result<(), Violation> {
+    fn judge(&mut self, index: u64, act: &Act) -> Result<(), Violation> {
         let Some(decision) = self.decided.get(&index) else { return Err("was judged without a decision".to_owned()) };
         let verdict = self.model.verdict(act);
         let same = decision.as_deref() == verdict.err();
@@ -275,6 +344,13 @@ impl End {
         }
         Ok(())
     }
+}
+
+/// A mirrored entry is the original, parts included.
+fn same(pack: &Pack, entry: &Entry, original: &Seen) -> Result<(), Violation> {
+    need(entry.bytes == original.bytes, || format!("entry {} differs in the mirror", entry.index))?;
+    need(entry.parts == original.parts, || format!("parts of {} differ in the mirror", entry.index))?;
+    entry.parts.iter().flatten().try_for_each(|part| disclosed(pack, part))
 }
 
 /// Nothing that never crosses has crossed, and names and documents are where they may be.
@@ -288,28 +364,4 @@ fn disclosed(pack: &Pack, part: &SaltedPart) -> Result<(), Violation> {
 
 pub(super) fn at(index: u64) -> usize {
     usize::try_from(index).expect("a run is short")
-}
-
-fn no_log() -> LogRow {
-    LogRow {
-        id: 0,
-        origin: String::new(),
-        agreement: String::new(),
-        partner: String::new(),
-        epoch: 0,
-        own: false,
-        size: 0,
-        peaks: Vec::new(),
-        settled: 0,
-        records: 0,
-        decided: 0,
-        rejected: 0,
-        settled_records: 0,
-        cosigned: Vec::new(),
-        cosigned_size: 0,
-        entangled: 0,
-        alarm: String::new(),
-        closed: false,
-        time_ms: 0,
-    }
 }
