@@ -64,9 +64,9 @@ impl Audit {
     ///
     /// # Errors
     /// [`Unusable`].
-    pub fn open(first: &Path, second: Option<&Path>, trust: &TrustFile, _options: &Options) -> Result<Self, Unusable> {
-        let first = check(first, trust)?;
-        let second = second.map(|path| check(path, trust)).transpose()?;
+    pub fn open(first: &Path, second: Option<&Path>, trust: &TrustFile, options: &Options) -> Result<Self, Unusable> {
+        let first = check(first, trust, options)?;
+        let second = second.map(|path| check(path, trust, options)).transpose()?;
         let comparison = second.as_ref().map(|second| compare::of(&first, second).0);
         Ok(Self { first, second, comparison })
     }

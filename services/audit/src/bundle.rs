@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! manifest            convenio-bundle/v1
-//!                     kind full
+//!                     kind full                                or `kind commitments only`: without parts
 //!                     exporter <node> <party>
 //!                     log <origin> <size> <root base64>        one for each log, sorted
 //!                     <empty line>
@@ -32,11 +32,11 @@ mod tree;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
-pub use manifest::{FORMAT, LogLine, MAX_LOGS, MAX_MANIFEST, Manifest};
+pub use manifest::{FORMAT, Files, Kind, LogLine, MAX_LOGS, MAX_MANIFEST, Manifest};
 
 use crate::problem::{Check, Problem, Problems, Unusable};
 
@@ -48,9 +48,6 @@ pub const SIGNATURE: &str = "manifest.sig";
 pub const REFUSALS: &str = "evidence/refusals";
 /// Largest file that is read whole: an entry bundle of 256 entries.
 pub(crate) const MAX_FILE: u64 = 256 * (2 + 65_535);
-
-/// Files for which another thread is worth its start.
-const FILES_OF_A_THREAD: usize = 128;
 
 /// A bundle on disk with a manifest of the right form. Its files are hashed as they are read.
 #[derive(Debug)]
@@ -84,10 +81,10 @@ impl Bundle {
             }
             Err(_) => return Err(Unusable::NotABundle(dir.to_owned())),
         };
-        match Manifest::parse(&bytes) {
+        let manifest_digest = sha256(&bytes);
+        match Manifest::parse(bytes) {
             Ok(manifest) => {
-                let checked = manifest.files.iter().map(|_| AtomicBool::new(false)).collect();
-                let manifest_digest = sha256(&bytes);
+                let checked = (0..manifest.files.len()).map(|_| AtomicBool::new(false)).collect();
                 Ok(Opened::Bundle(Box::new(Self { dir: dir.to_owned(), manifest, manifest_digest, checked })))
             }
             Err((line, what)) => {
@@ -121,8 +118,8 @@ impl Bundle {
 
     /// Paths below `prefix`, which ends in `/`.
     pub(crate) fn below<'b>(&'b self, prefix: &'b str) -> impl Iterator<Item = &'b str> {
-        let first = self.manifest.files.partition_point(|(path, _)| path.as_str() < prefix);
-        self.manifest.files[first..].iter().map(|(path, _)| path.as_str()).take_while(move |p| p.starts_with(prefix))
+        let files = &self.manifest.files;
+        (files.partition(prefix)..files.len()).map(|at| files.path(at)).take_while(move |p| p.starts_with(prefix))
     }
 
     /// Whether the manifest names the file.
@@ -131,7 +128,7 @@ impl Bundle {
     }
 
     fn position(&self, path: &str) -> Option<usize> {
-        self.manifest.files.binary_search_by(|(own, _)| own.as_str().cmp(path)).ok()
+        self.manifest.files.position(path)
     }
 
     /// The bytes of a file, if they are those that the manifest names.
@@ -150,7 +147,7 @@ impl Bundle {
                 return None;
             }
         };
-        if sha256(&bytes) != self.manifest.files[position].1 {
+        if sha256(&bytes) != self.manifest.files.digest(position) {
             problems.push(differs(path));
             return None;
         }
@@ -161,7 +158,7 @@ impl Bundle {
     pub(crate) fn stream(&self, path: &str) -> Option<std::io::Result<HashedFile>> {
         let position = self.position(path)?;
         self.checked[position].store(true, Ordering::Relaxed);
-        let expected = self.manifest.files[position].1;
+        let expected = self.manifest.files.digest(position);
         let file = File::open(self.dir.join(path));
         Some(file.map(|file| HashedFile {
             file: std::io::BufReader::with_capacity(64 * 1024, file),
@@ -170,33 +167,24 @@ impl Bundle {
         }))
     }
 
-    /// Hashes every file, on every core.
-    pub(crate) fn check_hashes(&self, problems: &mut Problems) {
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut found = Vec::new();
-            while let Some((path, _)) = self.manifest.files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                // What cannot be opened is reported by the walk over the tree.
-                if let Some(Ok(mut file)) = self.stream(path)
-                    && !file.finish()
-                {
-                    found.push(differs(path));
-                }
-            }
-            found
-        };
-        let mut found = on_every_core(self.manifest.files.len() / FILES_OF_A_THREAD, work);
-        found.sort_by(|a, b| a.path.cmp(&b.path));
-        found.into_iter().for_each(|problem| problems.push(problem));
-        self.checked.iter().for_each(|checked| checked.store(false, Ordering::Relaxed));
+    /// SHA-256 of the manifest.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.manifest_digest
+    }
+
+    /// A file that an earlier run has checked.
+    pub(crate) fn mark(&self, path: &str) {
+        if let Some(position) = self.position(path) {
+            self.checked[position].store(true, Ordering::Relaxed);
+        }
     }
 
     /// Whatever no check has read has no place in the format.
     pub(crate) fn unread(&self, problems: &mut Problems) {
-        for ((path, _), checked) in self.manifest.files.iter().zip(&self.checked) {
-            if !checked.load(Ordering::Relaxed) {
-                problems.push(Problem::new(Check::ExtraFile, "the format has no place for it").at(path));
-            }
+        for (at, _) in self.checked.iter().enumerate().filter(|(_, checked)| !checked.load(Ordering::Relaxed)) {
+            let path = self.manifest.files.path(at);
+            problems.push(Problem::new(Check::ExtraFile, "the format has no place for it").at(path));
         }
     }
 

@@ -2,17 +2,15 @@
 
 use std::path::Path;
 
-use convenio_log::Hash;
 use convenio_seal::TrustFile;
 use serde::Serialize;
 
+use crate::audit::Options;
 use crate::problem::{Check, Problem, Problems, Unusable};
 use crate::replay::{self, Replay};
+pub use crate::verify::COLLUSION;
+use crate::verify::tree::Roots;
 use crate::verify::{Checked, CheckedLog, Verification, check};
-
-/// What no comparison of two bundles can rule out.
-pub const COLLUSION: &str = "that both states rewrote their logs together is not excluded without an independent \
-                             witness or an earlier pinned checkpoint";
 
 /// Two bundles compared. As JSON: these members by these names.
 #[derive(Debug, Clone, Serialize)]
@@ -55,7 +53,8 @@ pub struct LogComparison {
 /// # Errors
 /// [`Unusable`].
 pub fn compare(a: &Path, b: &Path, trust: &TrustFile) -> Result<Comparison, Unusable> {
-    let (a, b) = (check(a, trust)?, check(b, trust)?);
+    let options = Options::default();
+    let (a, b) = (check(a, trust, &options)?, check(b, trust, &options)?);
     Ok(of(&a, &b).0)
 }
 
@@ -65,9 +64,9 @@ pub(crate) fn of(a: &Checked, b: &Checked) -> (Comparison, Vec<Replay>) {
     if a.packs.keys().ne(b.packs.keys()) {
         problems.push(Problem::new(Check::Compare, "the bundles hold different agreement versions"));
     }
-    let mut logs: Vec<LogComparison> = a.logs.iter().map(|log| one(log, b, &mut problems)).collect();
-    for log in b.logs.iter().filter(|log| a.logs.iter().all(|own| own.line.name != log.line.name)) {
-        let mut other = one(log, a, &mut problems);
+    let mut logs: Vec<LogComparison> = a.logs.iter().map(|log| one(a, log, b, &mut problems)).collect();
+    for log in b.logs.iter().filter(|log| a.logs.iter().all(|own| own.line().name != log.line().name)) {
+        let mut other = one(b, log, a, &mut problems);
         std::mem::swap(&mut other.a_size, &mut other.b_size);
         logs.push(other);
     }
@@ -97,21 +96,32 @@ pub(crate) fn of(a: &Checked, b: &Checked) -> (Comparison, Vec<Replay>) {
     (comparison, replays)
 }
 
-fn one(log: &CheckedLog, other: &Checked, problems: &mut Problems) -> LogComparison {
-    let name = &log.line.name;
-    let size = log.line.size;
+fn one(own: &Checked, log: &CheckedLog, other: &Checked, problems: &mut Problems) -> LogComparison {
+    let name = &log.line().name;
+    let size = log.line().size;
     let mut found = LogComparison { origin: name.clone(), a_size: size, b_size: 0, common: 0, undelivered: size };
-    let Some(twin) = other.logs.iter().find(|twin| twin.line.name == *name) else {
+    let Some(twin) = other.logs.iter().find(|twin| twin.line().name == *name) else {
         problems.push(Problem::new(Check::Compare, "the log is in one bundle only").of(name));
         return found;
     };
-    found.b_size = twin.line.size;
+    found.b_size = twin.line().size;
     found.undelivered = found.a_size.abs_diff(found.b_size);
-    let pairs = log.tree.leaves().iter().zip(twin.tree.leaves());
-    found.common = pairs.take_while(|(a, b): &(&Hash, &Hash)| a == b).count() as u64;
+    found.common = common(own, log, other, twin).unwrap_or_default();
     if found.common < found.a_size.min(found.b_size) {
         let text = "the bundles hold different entries from here on: one of them was rewritten";
-        problems.push(Problem::new(Check::Compare, text).of(name).entry(found.common));
+        problems.push(Problem::new(Check::Compare, text).because("REWRITTEN").of(name).entry(found.common));
     }
     found
+}
+
+/// Entries that two copies of a log have in common, from the first on.
+fn common(own: &Checked, log: &CheckedLog, other: &Checked, twin: &CheckedLog) -> Option<u64> {
+    let size = log.line().size.min(twin.line().size);
+    let mut roots = Roots::new(own.bundle.as_ref()?, &log.scanned);
+    let mut others = Roots::new(other.bundle.as_ref()?, &twin.scanned);
+    if roots.at(size)? == others.at(size)? {
+        return Some(size);
+    }
+    let chunk = (0..size / 256).find(|chunk| roots.chunk(*chunk) != others.chunk(*chunk)).unwrap_or(size / 256);
+    Some((chunk * 256..size).find(|index| roots.leaf(*index) != others.leaf(*index)).unwrap_or(size))
 }

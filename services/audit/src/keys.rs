@@ -1,47 +1,105 @@
-//! The keys of a bundle's logs: authorised by the roots in EPOCH_OPEN, and by nothing else.
+//! The keys of a bundle's logs: authorised by the roots in EPOCH_OPEN and KEY_ROTATE, and by nothing else.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{PoisonError, RwLock};
 
 use convenio_log::tile::{EntryTile, parse_bundle};
 use convenio_log::{Note, SignatureType, SignedCheckpoint, VerifierKey};
+use convenio_seal::dsse::verify_threshold;
 use convenio_seal::{ManifestKeys, PublicKey, TrustFile, open_entry, verify_epoch_open};
-use convenio_wire::exchange::v1::EpochOpen;
+use convenio_wire::KEYS_TYPE;
 use convenio_wire::exchange::v1::statement::Body;
+use convenio_wire::exchange::v1::{EpochOpen, KeyRotate};
 
 use crate::bundle::{Bundle, LogLine, MANIFEST, MAX_FILE, Opened, SIGNATURE, log_folder};
 use crate::problem::{Check, Problem, Problems, Unusable};
 
-/// The keys that act in one log.
-#[derive(Debug, Clone)]
-pub struct LogKeys {
-    /// The issuer's keys.
-    pub issuer: ManifestKeys,
-    /// Signs the log's checkpoints; its name is the origin.
-    pub log: VerifierKey,
-    /// The partner's mirror key, if the partner's log is in the bundle and opens.
-    pub mirror: Option<PublicKey>,
-    /// The partner's witness key, likewise.
-    pub witness: Option<PublicKey>,
+/// Key manifests of one node that its roots authorised, by version.
+#[derive(Debug, Clone, Default)]
+pub struct Ring {
+    versions: BTreeMap<u64, ManifestKeys>,
 }
 
-/// Keys of every log, in the manifest's order; none where EPOCH_OPEN is not good.
-pub(crate) fn all(bundle: &Bundle, trust: &TrustFile, problems: &mut Problems) -> Vec<Option<LogKeys>> {
-    let logs = &bundle.manifest().logs;
-    let opened: Vec<Option<ManifestKeys>> = logs
-        .iter()
-        .map(|line| {
-            let keys = open_log(bundle, line, trust, problems);
-            keys.map_err(|problem| problem.into_iter().for_each(|p| problems.push(p.of(&line.name)))).ok()
-        })
-        .collect();
-    let partner = |line: &LogLine| partner_of(logs, line).and_then(|at| opened[at].as_ref());
-    let keys = logs.iter().zip(&opened).map(|(line, issuer)| {
-        let issuer = issuer.clone()?;
-        let log = VerifierKey::new(&line.name, SignatureType::Ed25519, issuer.log.raw()).ok()?;
-        let (mirror, witness) = (partner(line).map(|k| k.mirror), partner(line).map(|k| k.witness));
-        Some(LogKeys { issuer, log, mirror, witness })
-    });
-    keys.collect()
+impl Ring {
+    /// The keys of a version.
+    #[must_use]
+    pub fn version(&self, version: u64) -> Option<&ManifestKeys> {
+        self.versions.get(&version)
+    }
+
+    /// All of them, by version.
+    pub fn all(&self) -> impl DoubleEndedIterator<Item = &ManifestKeys> {
+        self.versions.values()
+    }
+
+    fn record(&self, key_id: &[u8]) -> Option<PublicKey> {
+        self.versions.values().map(|keys| keys.record).find(|key| key.key_id() == key_id)
+    }
+}
+
+/// The rings of all nodes; grows while logs are read.
+#[derive(Debug, Default)]
+pub(crate) struct KeyBook {
+    rings: RwLock<BTreeMap<String, Ring>>,
+}
+
+impl KeyBook {
+    /// Adds a manifest. False if the node has another one of that version.
+    pub(crate) fn add(&self, keys: ManifestKeys) -> bool {
+        let mut rings = self.rings.write().unwrap_or_else(PoisonError::into_inner);
+        let ring = rings.entry(keys.node.clone()).or_default();
+        let kept = ring.versions.entry(keys.version).or_insert_with(|| keys.clone());
+        *kept == keys
+    }
+
+    /// Manifests in all.
+    pub(crate) fn len(&self) -> usize {
+        let rings = self.rings.read().unwrap_or_else(PoisonError::into_inner);
+        rings.values().map(|ring| ring.versions.len()).sum()
+    }
+
+    /// The ring of a node; empty if it has none.
+    pub(crate) fn ring(&self, node: &str) -> Ring {
+        let rings = self.rings.read().unwrap_or_else(PoisonError::into_inner);
+        rings.get(node).cloned().unwrap_or_default()
+    }
+
+    /// The record key of a node that a signature names.
+    pub(crate) fn record(&self, node: &str, key_id: &[u8]) -> Option<PublicKey> {
+        let rings = self.rings.read().unwrap_or_else(PoisonError::into_inner);
+        rings.get(node)?.record(key_id)
+    }
+}
+
+/// What opens a log.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// The keys that act from its first entry on.
+    pub keys: ManifestKeys,
+    /// The first entry's body.
+    pub open: EpochOpen,
+}
+
+/// Reads and verifies the EPOCH_OPEN of every log, in the manifest's order; none where it is not good.
+pub(crate) fn openings(
+    bundle: &Bundle,
+    trust: &TrustFile,
+    book: &KeyBook,
+    problems: &mut Problems,
+) -> Vec<Option<Opening>> {
+    let mut opened = Vec::new();
+    for line in &bundle.manifest().logs {
+        let opening = open_log(bundle, line, trust, problems);
+        if let Ok(opening) = &opening
+            && !book.add(opening.keys.clone())
+        {
+            let text = "EPOCH_OPEN names other keys than another log of this node for the same version";
+            problems.push(Problem::new(Check::Trust, text).because("KEY_VERSION").of(&line.name).entry(0));
+        }
+        opened.push(opening.map_err(|problem| problem.into_iter().for_each(|p| problems.push(p.of(&line.name)))).ok());
+    }
+    opened
 }
 
 /// The log in the other direction, by position; of several epochs the last.
@@ -58,20 +116,20 @@ fn open_log(
     line: &LogLine,
     trust: &TrustFile,
     problems: &mut Problems,
-) -> Result<ManifestKeys, Option<Problem>> {
+) -> Result<Opening, Option<Problem>> {
     let open = first_entry(bundle, line)?;
     let claimed = ManifestKeys::parse(&open.key_manifest);
     let claimed = claimed.map_err(|error| Some(Problem::new(Check::Trust, error.to_string()).entry(0)))?;
     let Some(roots) = trust.roots_of(&claimed.party) else {
         let text = format!("the trust file names no root of `{}`", claimed.party);
-        return Err(Some(Problem::new(Check::Trust, text).entry(0)));
+        return Err(Some(Problem::new(Check::Trust, text).because("NO_ROOT").entry(0)));
     };
     let keys = verify_epoch_open(&open, &line.name, roots);
     let keys = keys.map_err(|error| Some(Problem::new(Check::Trust, format!("EPOCH_OPEN: {error}")).entry(0)))?;
     if line.origin.issuer == bundle.manifest().node && keys.party != bundle.manifest().party {
         problems.push(Problem::new(Check::Manifest, "the exporter is of another party than its log").at(MANIFEST));
     }
-    Ok(keys)
+    Ok(Opening { keys, open })
 }
 
 /// What opens a log. No problem where the file itself is the problem: that is reported where it is read in full.
@@ -88,13 +146,47 @@ fn first_entry(bundle: &Bundle, line: &LogLine) -> Result<EpochOpen, Option<Prob
     }
 }
 
-/// Whether the exporter's log key signed the manifest.
-pub(crate) fn manifest_signature(bundle: &Bundle, keys: &[Option<LogKeys>]) -> Result<(), Problem> {
+/// Says of every log whose first entries cannot be read that it is damaged.
+pub(crate) fn damaged(bundle: &Bundle, book: &KeyBook, problems: &mut Problems) {
+    for line in &bundle.manifest().logs {
+        let Some(tile) = EntryTile::at(0, line.size) else { continue };
+        let path = format!("{}{tile}", log_folder(&line.name));
+        let before = problems.count();
+        if bundle.read(&path, MAX_FILE, problems).is_none() {
+            problems.locate(&line.name, 0);
+            if problems.count() == before {
+                let text = "the first entries of the log cannot be read";
+                problems.push(Problem::new(Check::MissingFile, text).of(&line.name).entry(0).at(path));
+            }
+        }
+    }
+    if book.len() == 0 && problems.count() == 0 {
+        problems.push(Problem::new(Check::Trust, "no log opens with keys that the roots authorised"));
+    }
+}
+
+/// The manifest that a KEY_ROTATE brings, if the roots of the issuer of that log signed it.
+///
+/// # Errors
+/// What is wrong with it, for people.
+pub(crate) fn rotated(rotate: &KeyRotate, line: &LogLine, trust: &TrustFile) -> Result<ManifestKeys, String> {
+    let keys = ManifestKeys::parse(&rotate.key_manifest).map_err(|error| error.to_string())?;
+    if keys.node != line.origin.issuer {
+        return Err("the keys are of another node".into());
+    }
+    let roots = trust.roots_of(&keys.party).ok_or("the trust file names no root of its party")?;
+    let signed =
+        verify_threshold(KEYS_TYPE, &rotate.key_manifest, &rotate.root_signatures, roots.keys(), roots.threshold());
+    signed.map_err(|error| error.to_string())?;
+    Ok(keys)
+}
+
+/// Whether the exporter's log key signed the manifest: the key of any of its versions.
+pub(crate) fn manifest_signature(bundle: &Bundle, book: &KeyBook) -> Result<(), Problem> {
     let bad = |text: &str| Problem::new(Check::Manifest, text).at(SIGNATURE);
-    let logs = &bundle.manifest().logs;
-    let own = logs.iter().position(|line| line.origin.issuer == bundle.manifest().node);
-    let key = own.and_then(|at| keys[at].as_ref());
-    let key = key.ok_or_else(|| bad("no log of the exporter is there to name its key"))?;
+    let manifest = bundle.manifest();
+    let own = manifest.logs.iter().find(|line| line.origin.issuer == manifest.node);
+    let own = own.ok_or_else(|| bad("no log of the exporter is there to name its key"))?;
     let bytes = bundle.signature().ok_or_else(|| bad("cannot be read"))?;
     let note = Note::parse(&bytes).map_err(|error| bad(&error.to_string()))?;
     if note.text() != bundle.signed_text() {
@@ -103,44 +195,80 @@ pub(crate) fn manifest_signature(bundle: &Bundle, keys: &[Option<LogKeys>]) -> R
     if note.signatures().len() != 1 || note.to_string().as_bytes() != bytes {
         return Err(bad("is not one signature in its one spelling"));
     }
-    note.verify([&key.log]).map(drop).map_err(|error| bad(&error.to_string()))
+    let mut found = Err(bad("no log key of the exporter that its roots authorised signed it"));
+    for keys in book.ring(&manifest.node).all().rev() {
+        let Ok(key) = VerifierKey::new(&own.name, SignatureType::Ed25519, keys.log.raw()) else { continue };
+        if note.signatures().iter().any(|line| line.is_by(&key)) {
+            found = note.verify([&key]).map(drop).map_err(|error| bad(&error.to_string()));
+            break;
+        }
+    }
+    found
 }
 
-/// What the cosigners of a log's partner signed on a checkpoint: the mirror's key as it names itself, if it did.
+/// The version of the log key that signed a checkpoint, of those from `from` on.
+///
+/// # Errors
+/// What is wrong, for people.
+pub(crate) fn log_signed(signed: &SignedCheckpoint, name: &str, ring: &Ring, from: u64) -> Result<u64, String> {
+    if signed.checkpoint().origin() != name {
+        return Err("a checkpoint of another log".into());
+    }
+    for keys in ring.all().filter(|keys| keys.version >= from) {
+        let key = VerifierKey::new(name, SignatureType::Ed25519, keys.log.raw()).map_err(|error| error.to_string())?;
+        if signed.note().signatures().iter().any(|line| line.is_by(&key)) {
+            return signed.verify_log(&key).map(|()| keys.version).map_err(|error| error.to_string());
+        }
+    }
+    Err("not signed by a log key that was valid then".into())
+}
+
+/// One cosignature that verifies.
+#[derive(Debug, Clone)]
+pub(crate) struct Cosigned {
+    /// True for the mirror, false for the witness.
+    pub(crate) mirror: bool,
+    /// As it names itself.
+    pub(crate) key: VerifierKey,
+    /// The key alone.
+    pub(crate) public: PublicKey,
+    /// Its time, Unix seconds.
+    pub(crate) time: u64,
+}
+
+/// What the cosigners of a node signed on a checkpoint. Lines by others say nothing.
 ///
 /// # Errors
 /// A signature of a known key that does not verify.
 pub(crate) fn cosigned(
     checkpoint: &SignedCheckpoint,
     node: &str,
-    mirror: &PublicKey,
-    witness: Option<&PublicKey>,
-) -> Result<Option<VerifierKey>, convenio_log::note::NoteError> {
-    let mut found = None;
-    for (role, key) in [("mirror", Some(mirror)), ("witness", witness)] {
-        let Some(key) = key else { continue };
-        for line in checkpoint.note().signatures() {
-            if !is_cosigner(line.name(), node, role) {
-                continue;
-            }
-            let key = VerifierKey::new(line.name(), SignatureType::CosignatureV1, key.raw())?;
-            if line.is_by(&key) {
-                key.verify(checkpoint.note().text(), line.signature())?;
-                if role == "mirror" {
-                    found = Some(key);
-                }
-            }
+    ring: &Ring,
+) -> Result<Vec<Cosigned>, convenio_log::note::NoteError> {
+    let mut found = Vec::new();
+    for line in checkpoint.note().signatures() {
+        let Some((mirror, version)) = cosigner(line.name(), node) else { continue };
+        let Some(keys) = ring.version(version) else { continue };
+        let public = if mirror { keys.mirror } else { keys.witness };
+        let key = VerifierKey::new(line.name(), SignatureType::CosignatureV1, public.raw())?;
+        if line.is_by(&key) {
+            let time = key.verify(checkpoint.note().text(), line.signature())?.unwrap_or_default();
+            found.push(Cosigned { mirror, key, public, time });
         }
     }
     Ok(found)
 }
 
-/// `<node>/<role>/<n>`.
-pub(crate) fn is_cosigner(name: &str, node: &str, role: &str) -> bool {
-    let rest = name.strip_prefix(node).and_then(|rest| rest.strip_prefix('/'));
-    let number = rest.and_then(|rest| rest.strip_prefix(role)).and_then(|rest| rest.strip_prefix('/'));
-    let digits = |n: &str| !n.is_empty() && !n.starts_with('0') && n.bytes().all(|b| b.is_ascii_digit());
-    number.is_some_and(digits)
+/// `<node>/mirror/<version>` or `<node>/witness/<version>`: whether it is the mirror, and the version.
+pub(crate) fn cosigner(name: &str, node: &str) -> Option<(bool, u64)> {
+    let (role, version) = name.strip_prefix(node)?.strip_prefix('/')?.split_once('/')?;
+    let mirror = match role {
+        "mirror" => true,
+        "witness" => false,
+        _ => return None,
+    };
+    let digits = !version.is_empty() && !version.starts_with('0') && version.bytes().all(|b| b.is_ascii_digit());
+    Some((mirror, version.parse().ok().filter(|_| digits)?))
 }
 
 /// The keys that a bundle's logs name, one line each: `<origin> log <vkey>`, `<origin> record <spki base64>`,
@@ -163,7 +291,10 @@ pub fn listed(path: &Path) -> Result<Vec<String>, Unusable> {
             let path = format!("{}checkpoint", log_folder(&line.name));
             let bytes = bundle.read(&path, MAX_FILE, &mut Problems::default())?;
             let signed = SignedCheckpoint::parse(&bytes).ok()?;
-            cosigned(&signed, &line.origin.recipient, &partner.mirror, None).ok()?
+            let book = KeyBook::default();
+            book.add(partner);
+            let found = cosigned(&signed, &line.origin.recipient, &book.ring(&line.origin.recipient)).ok()?;
+            found.into_iter().find(|cosigned| cosigned.mirror).map(|cosigned| cosigned.key)
         });
         if let Some(mirror) = mirror {
             lines.push(format!("{} mirror {mirror}", line.name));

@@ -29,4 +29,4 @@ pub use report::{
     Answer, Answered, Asked, FieldDifference, Figure, Figures, FiguresError, Finding, Gravity, Limit, MAX_PLACES,
     QUESTIONS, Report, Summary, report, report_as,
 };
-pub use verify::{AgreementSummary, LogSummary, Verification, load_trust, verify};
+pub use verify::{AgreementSummary, LogSummary, Verification, load_trust, verify, verify_with};

@@ -49,6 +49,16 @@ pub enum Check {
     Evidence,
     /// Two bundles do not agree.
     Compare,
+    /// The keys of a node: rotation, revocation.
+    Keys,
+    /// The epochs of one direction.
+    Epoch,
+    /// The clocks: cosignature times, deadlines.
+    Clock,
+    /// The erasure of parts.
+    Erasure,
+    /// What independent witnesses must sign.
+    Witness,
 }
 
 impl Check {
@@ -75,6 +85,11 @@ impl Check {
             Self::Pinned => "pinned",
             Self::Evidence => "evidence",
             Self::Compare => "compare",
+            Self::Keys => "keys",
+            Self::Epoch => "epoch",
+            Self::Clock => "clock",
+            Self::Erasure => "erasure",
+            Self::Witness => "witness",
         }
     }
 }
@@ -102,6 +117,11 @@ impl Check {
             Self::Pinned => "PINNED",
             Self::Evidence => "EVIDENCE",
             Self::Compare => "COMPARE",
+            Self::Keys => "KEYS",
+            Self::Epoch => "EPOCH",
+            Self::Clock => "CLOCK",
+            Self::Erasure => "ERASURE",
+            Self::Witness => "WITNESS",
         }
     }
 }
@@ -169,9 +189,39 @@ impl Problems {
         }
     }
 
+    pub(crate) fn extend(&mut self, more: impl IntoIterator<Item = Problem>) {
+        more.into_iter().for_each(|problem| self.push(problem));
+    }
+
     pub(crate) fn append(&mut self, other: Self) {
         self.count += other.count - other.list.len() as u64;
         other.list.into_iter().for_each(|problem| self.push(problem));
+    }
+
+    /// Gives those that name no log this log and entry.
+    pub(crate) fn locate(&mut self, origin: &str, index: u64) {
+        for problem in self.list.iter_mut().filter(|problem| problem.origin.is_none()) {
+            problem.origin = Some(origin.to_owned());
+            problem.index = Some(index);
+        }
+    }
+
+    /// Keeps only what is wrong with the files themselves, if anything is.
+    pub(crate) fn only_damage(&mut self) -> bool {
+        let damage = |problem: &Problem| matches!(problem.check, Check::Hash | Check::ExtraFile | Check::MissingFile);
+        let damaged = self.list.iter().any(damage);
+        if damaged {
+            self.list.retain(damage);
+            self.count = self.list.len() as u64;
+        }
+        damaged
+    }
+
+    /// Those of several workers, in an order that does not depend on who was first.
+    pub(crate) fn sorted(mut list: Vec<Problem>, count: u64) -> Self {
+        list.sort_by(|a, b| (&a.origin, a.index, a.reason, &a.text).cmp(&(&b.origin, b.index, b.reason, &b.text)));
+        list.truncate(MAX_KEPT);
+        Self { list, count }
     }
 
     pub(crate) fn count(&self) -> u64 {

@@ -110,8 +110,8 @@ pub(crate) fn run(checked: &Checked, other: Option<&Checked>) -> Vec<Replay> {
     let mut replays = Vec::new();
     for log in &checked.logs {
         let Some((pack, role)) = role_of(checked, log) else { continue };
-        let lines: Vec<_> = checked.logs.iter().map(|log| log.line.clone()).collect();
-        let partner = crate::keys::partner_of(&lines, &log.line).map(|at| &checked.logs[at]);
+        let lines: Vec<_> = checked.logs.iter().map(|log| log.line().clone()).collect();
+        let partner = crate::keys::partner_of(&lines, &log.line()).map(|at| &checked.logs[at]);
         let (Role::Origin, Some(partner)) = (role, partner) else { continue };
         let own = source(checked, other, log);
         let peer = source(checked, other, partner);
@@ -126,26 +126,26 @@ pub(crate) fn run(checked: &Checked, other: Option<&Checked>) -> Vec<Replay> {
 }
 
 fn source<'c>(checked: &'c Checked, other: Option<&'c Checked>, log: &'c CheckedLog) -> Source<'c> {
-    let same = other.and_then(|other| other.logs.iter().find(|own| own.line.name == log.line.name));
-    let limit = same.map_or(log.line.size, |same| same.line.size.min(log.line.size));
+    let same = other.and_then(|other| other.logs.iter().find(|own| own.line().name == log.line().name));
+    let limit = same.map_or(log.line().size, |same| same.line().size.min(log.line().size));
     Source { log, bundle: checked, other, limit }
 }
 
 /// The agreement that a log last activated, and the role of its issuer.
 fn role_of<'c>(checked: &'c Checked, log: &CheckedLog) -> Option<(&'c Pack, Role)> {
-    let digest = log.metas.iter().rev().find_map(|meta| meta.digest)?;
-    let pack = checked.packs.get(&digest)?;
-    let party = &log.keys.as_ref()?.issuer.party;
+    let (_, digest) = log.activations.last()?;
+    let pack = checked.packs.get(digest)?;
+    let party = &log.opening.keys.party;
     Some((pack, pack.role_of(party)?))
 }
 
 /// One entry; its parts from either bundle.
 pub(crate) fn entry(first: &Checked, second: Option<&Checked>, origin: &str, index: u64) -> Option<EntryRecord> {
-    let of = |checked: &&Checked| checked.logs.iter().any(|log| log.line.name == origin && index < log.line.size);
+    let of = |checked: &&Checked| checked.logs.iter().any(|log| log.line().name == origin && index < log.line().size);
     let holder = [Some(first), second].into_iter().flatten().find(of)?;
-    let log = holder.logs.iter().find(|log| log.line.name == origin)?;
+    let log = holder.logs.iter().find(|log| log.line().name == origin)?;
     let (bytes, statement, parts) = cursor::one(source(holder, second, log), index)?;
     let place = Place::new(origin, index);
-    let key_version = log.keys.as_ref().map_or(0, |keys| keys.issuer.version);
+    let key_version = log.key_version(index);
     Some(EntryRecord { place, bytes, statement, parts, key_version, time: TimeBounds::default() })
 }

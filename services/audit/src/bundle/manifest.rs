@@ -36,25 +36,103 @@ pub struct Manifest {
     pub party: String,
     /// Logs, sorted by origin.
     pub logs: Vec<LogLine>,
+    /// Whether parts are there.
+    pub kind: Kind,
     /// Files with their SHA-256, sorted by path.
-    pub files: Vec<(String, [u8; 32])>,
+    pub files: Files,
 }
+
+/// What a bundle holds beside the entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `full`: every part that its exporter holds.
+    Full,
+    /// `commitments only`: no part.
+    Commitments,
+}
+
+/// The files of a manifest as they stand in it: a long log has many, so nothing is copied.
+#[derive(Debug, Clone, Default)]
+pub struct Files {
+    text: Vec<u8>,
+    /// Where the lines begin.
+    starts: Vec<u32>,
+}
+
+impl Files {
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.starts.is_empty()
+    }
+
+    /// Path of a file by its position; empty past the end.
+    #[must_use]
+    pub fn path(&self, at: usize) -> &str {
+        let line = self.line(at);
+        line.get(HASH_DIGITS + 2..).and_then(|path| std::str::from_utf8(path).ok()).unwrap_or_default()
+    }
+
+    /// SHA-256 of a file by its position.
+    #[must_use]
+    pub fn digest(&self, at: usize) -> [u8; 32] {
+        let mut digest = [0; 32];
+        // The line was read once already.
+        let _ = hex::decode_to_slice(self.line(at).get(..HASH_DIGITS).unwrap_or_default(), &mut digest);
+        digest
+    }
+
+    /// Position of a path.
+    #[must_use]
+    pub fn position(&self, path: &str) -> Option<usize> {
+        let at = self.partition(path);
+        (self.path(at) == path).then_some(at)
+    }
+
+    /// Number of files whose path is less than `path`.
+    #[must_use]
+    pub fn partition(&self, path: &str) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.path(middle) < path { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    fn line(&self, at: usize) -> &[u8] {
+        let Some(start) = self.starts.get(at) else { return &[] };
+        let end = self.starts.get(at + 1).map_or(self.text.len(), |next| *next as usize);
+        self.text.get(*start as usize..end.saturating_sub(1)).unwrap_or_default()
+    }
+}
+
+/// Hexadecimal digits of a hash.
+const HASH_DIGITS: usize = 64;
 
 impl Manifest {
     /// Reads a manifest. Its first line may be that of another format.
     ///
     /// # Errors
     /// The number of the first bad line and what is wrong with it.
-    pub fn parse(bytes: &[u8]) -> Result<Self, (usize, &'static str)> {
-        let text = std::str::from_utf8(bytes).map_err(|_| (0, "is not UTF-8"))?;
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, (usize, &'static str)> {
+        let text = std::str::from_utf8(&bytes).map_err(|_| (0, "is not UTF-8"))?;
         let text = text.strip_suffix('\n').ok_or((0, "does not end in a newline"))?;
         let mut lines = text.split('\n').zip(1usize..);
         let mut line = |what| lines.next().ok_or((0, what));
         let (format, _) = line("is empty")?;
         let (kind, at) = line("has no line `kind`")?;
-        if kind != "kind full" {
-            return Err((at, "is not `kind full`"));
-        }
+        let kind = match kind {
+            "kind full" => Kind::Full,
+            "kind commitments only" => Kind::Commitments,
+            _ => return Err((at, "is neither `kind full` nor `kind commitments only`")),
+        };
         let (exporter, at) = line("has no line `exporter`")?;
         let exporter = exporter.strip_prefix("exporter ").and_then(|rest| rest.split_once(' '));
         let (node, party) = exporter.ok_or((at, "is not `exporter <node> <party>`"))?;
@@ -73,15 +151,20 @@ impl Manifest {
             }
             logs.push(log);
         }
-        let mut files: Vec<(String, [u8; 32])> = Vec::new();
+        let (format, node, party) = (format.to_owned(), node.to_owned(), party.to_owned());
+        let mut starts: Vec<u32> = Vec::new();
+        let mut last = "";
         for (text, at) in lines {
-            let file = file_line(text).ok_or((at, "is not `<sha256>  <path>`"))?;
-            if files.last().is_some_and(|last| last.0 >= file.0) {
+            let path = file_line(text).ok_or((at, "is not `<sha256>  <path>`"))?;
+            if !starts.is_empty() && last >= path {
                 return Err((at, "is out of order or repeated"));
             }
-            files.push(file);
+            last = path;
+            let start = text.as_ptr() as usize - bytes.as_ptr() as usize;
+            starts.push(u32::try_from(start).map_err(|_| (at, "is past the longest manifest"))?);
         }
-        Ok(Self { format: format.to_owned(), node: node.to_owned(), party: party.to_owned(), logs, files })
+        starts.shrink_to_fit();
+        Ok(Self { format, node, party, logs, kind, files: Files { text: bytes, starts } })
     }
 }
 
@@ -97,15 +180,14 @@ fn log_line(text: &str) -> Option<LogLine> {
     Some(LogLine { origin, name: name.to_owned(), size: head.size(), root: head.root() })
 }
 
-fn file_line(text: &str) -> Option<(String, [u8; 32])> {
+fn file_line(text: &str) -> Option<&str> {
     let (hash, path) = text.split_once("  ")?;
     let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    let mut digest = [0; 32];
-    if hash.len() != 64 || !hash.bytes().all(lower) || hex::decode_to_slice(hash, &mut digest).is_err() {
+    if hash.len() != HASH_DIGITS || !hash.bytes().all(lower) {
         return None;
     }
     let own = matches!(path, super::MANIFEST | super::SIGNATURE);
-    (is_path(path) && !own).then(|| (path.to_owned(), digest))
+    (is_path(path) && !own).then_some(path)
 }
 
 /// Whether a path is a plain relative one: no `.`, no `..`, nothing that another system reads otherwise.

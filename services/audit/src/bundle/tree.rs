@@ -1,6 +1,5 @@
 //! The files that are there against those that the manifest names.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use super::{MANIFEST, Manifest, SIGNATURE};
@@ -10,19 +9,17 @@ use crate::problem::{Check, Problem, Problems};
 const MAX_DEPTH: usize = 24;
 
 pub(super) fn check(dir: &Path, manifest: &Manifest, problems: &mut Problems) {
-    let mut walk = Walk { manifest, seen: HashSet::new(), problems };
+    let mut walk = Walk { manifest, seen: vec![false; manifest.files.len()], problems };
     walk.folder(dir, "", 0);
     let Walk { seen, problems, .. } = walk;
-    for (position, (path, _)) in manifest.files.iter().enumerate() {
-        if !seen.contains(&position) {
-            problems.push(Problem::new(Check::MissingFile, "the manifest names it").at(path));
-        }
+    for (position, _) in seen.iter().enumerate().filter(|(_, seen)| !**seen) {
+        problems.push(Problem::new(Check::MissingFile, "the manifest names it").at(manifest.files.path(position)));
     }
 }
 
 struct Walk<'w> {
     manifest: &'w Manifest,
-    seen: HashSet<usize>,
+    seen: Vec<bool>,
     problems: &'w mut Problems,
 }
 
@@ -60,11 +57,9 @@ impl Walk<'_> {
         if matches!(path, MANIFEST | SIGNATURE) {
             return;
         }
-        match self.manifest.files.binary_search_by(|(own, _)| own.as_str().cmp(path)) {
-            Ok(position) => {
-                self.seen.insert(position);
-            }
-            Err(_) => self.extra(path, "the manifest does not name it"),
+        match self.manifest.files.position(path) {
+            Some(position) => self.seen[position] = true,
+            None => self.extra(path, "the manifest does not name it"),
         }
     }
 }

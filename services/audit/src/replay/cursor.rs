@@ -49,7 +49,7 @@ impl<'c> Cursor<'c> {
     }
 
     fn load(&mut self) {
-        let line = &self.source.log.line;
+        let line = &self.source.log.line();
         let Some(tile) = EntryTile::at(self.next / 256, line.size) else { return };
         let path = format!("{}{tile}", log_folder(&line.name));
         let read = self.source.bundle.bundle.as_ref();
@@ -93,7 +93,7 @@ type Found = (Vec<u8>, Statement, Vec<Option<(Vec<u8>, Part)>>);
 
 /// One entry with its parts and their salts.
 pub(super) fn one(source: Source<'_>, index: u64) -> Option<Found> {
-    let line = &source.log.line;
+    let line = &source.log.line();
     let tile = EntryTile::at(index / 256, line.size)?;
     let path = format!("{}{tile}", log_folder(&line.name));
     let bytes = source.bundle.bundle.as_ref()?.read(&path, MAX_FILE, &mut Problems::default())?;

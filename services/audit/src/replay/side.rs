@@ -99,7 +99,7 @@ pub(super) fn fold(pack: &Pack, role: Role, own: Source<'_>, peer: Source<'_>) -
     let side = Side {
         role,
         party: pack.party(role).id.clone(),
-        log: own.log.line.name.clone(),
+        log: own.log.line().name.clone(),
         world: World::default(),
         acts: Vec::new(),
         divergences: Vec::new(),
@@ -111,12 +111,12 @@ pub(super) fn fold(pack: &Pack, role: Role, own: Source<'_>, peer: Source<'_>) -
         pack,
         engine: Engine::new(pack, role),
         side,
-        decided: Decided::new(own, peer.log.line.origin.epoch),
+        decided: Decided::new(own, peer.log.line().origin.epoch),
         by_index: HashMap::new(),
         waiting,
         tracked: HashMap::new(),
     };
-    let epoch = peer.log.line.origin.epoch;
+    let epoch = peer.log.line().origin.epoch;
     let (mut own, mut peer) = (Cursor::new(own), Cursor::new(peer));
     while let Some(item) = own.advance() {
         let seen = item.statement.peer.as_ref().filter(|p| p.epoch == epoch).map_or(0, |p| p.size);
@@ -344,7 +344,11 @@ struct Decided {
 impl Decided {
     fn new(own: Source<'_>, epoch: u64) -> Self {
         let mut decided = Self { ranges: Vec::new(), rejects: HashMap::new() };
-        for (_, outcome) in own.log.outcomes().filter(|(at, outcome)| *at < own.limit && outcome.epoch == epoch) {
+        for (at, statement) in own.log.scanned.all_specials().filter_map(Result::ok) {
+            let Some(Body::Outcome(outcome)) = statement.body else { continue };
+            if at >= own.limit || outcome.epoch != epoch {
+                continue;
+            }
             decided.ranges.push((outcome.begin, outcome.end));
             decided.rejects.extend(outcome.rejects.iter().map(|reject| (reject.index, reject.reason.clone())));
         }

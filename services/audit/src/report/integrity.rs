@@ -21,9 +21,10 @@ fn question(check: Check) -> &'static str {
         | Check::Policy
         | Check::Evidence => "A1",
         Check::Entry | Check::Statement => "A2",
-        Check::Trust | Check::Agreement | Check::Cosignature => "A3",
-        Check::Sequence | Check::Parts | Check::Outcome => "A4",
-        Check::PeerCheckpoint | Check::Pinned => "A5",
+        Check::Trust | Check::Agreement | Check::Cosignature | Check::Keys => "A3",
+        Check::Sequence | Check::Parts | Check::Outcome | Check::Epoch => "A4",
+        Check::PeerCheckpoint | Check::Pinned | Check::Witness | Check::Clock => "A5",
+        Check::Erasure => "A18",
         Check::Compare => "A6",
     }
 }
@@ -35,7 +36,7 @@ fn question_of_wrong(problem: &Problem) -> &'static str {
         "A18"
     } else if named("FORK") || named("EQUIVOCATION") {
         "A5"
-    } else if named("DEADLINE") || named("LATE") {
+    } else if named("DEADLINE") || named("LATE") || named("OVERDUE") {
         "A14"
     } else {
         question(problem.check)

@@ -60,7 +60,8 @@ impl Cosigned {
 /// The earliest time of a cosignature by the recipient's mirror, Unix ms.
 fn time(signed: &SignedCheckpoint, log: &LogOrigin) -> Option<u64> {
     let mirrors = signed.note().signatures().iter();
-    let mirrors = mirrors.filter(|line| crate::keys::is_cosigner(line.name(), &log.recipient, "mirror"));
+    let mirrors =
+        mirrors.filter(|line| crate::keys::cosigner(line.name(), &log.recipient).is_some_and(|(mirror, _)| mirror));
     let seconds = |signature: &[u8]| signature.first_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes));
     mirrors.filter_map(|line| seconds(line.signature())).min().map(|seconds| seconds.saturating_mul(1_000))
 }

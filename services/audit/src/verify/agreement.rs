@@ -3,26 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use convenio_agreement::Pack;
+use convenio_agreement::config::WitnessPolicy;
 use convenio_agreement::digest::Files;
-use convenio_log::Policy;
 use convenio_seal::{Envelope, TrustFile, ratify_from, verify_ratify};
 
 use crate::bundle::Bundle;
-use crate::keys::{LogKeys, is_cosigner};
+use crate::keys::{KeyBook, Opening, cosigner};
 use crate::problem::{Check, Problem, Problems};
 
 const PACKS: &str = "packs/";
 const POLICY: &str = "policy";
 const MAX_SMALL: u64 = 1024 * 1024;
 
-/// Loads every pack and checks who ratified it; checks the policy.
-pub(super) fn check(
-    bundle: &Bundle,
-    trust: &TrustFile,
-    keys: &[Option<LogKeys>],
-    problems: &mut Problems,
-) -> BTreeMap<[u8; 32], Pack> {
-    check_policy(bundle, keys, problems);
+/// Loads every pack.
+pub(super) fn packs(bundle: &Bundle, trust: &TrustFile, problems: &mut Problems) -> BTreeMap<[u8; 32], Pack> {
     let folder = |path: &str| path[PACKS.len()..].split_once('/').map(|(folder, _)| folder.to_owned());
     let folders: BTreeSet<String> = bundle.below(PACKS).filter_map(folder).collect();
     let mut packs = BTreeMap::new();
@@ -37,10 +31,24 @@ pub(super) fn check(
         if !trust.trusts(pack.id(), &pack.digest()) {
             problems.push(Problem::new(Check::Trust, "the trust file does not name this digest").at(&prefix));
         }
-        check_ratifications(bundle, trust, &pack, keys, problems);
         packs.insert(pack.digest(), pack);
     }
     packs
+}
+
+/// Checks who ratified the packs, and the policy.
+pub(super) fn check(
+    bundle: &Bundle,
+    trust: &TrustFile,
+    packs: &BTreeMap<[u8; 32], Pack>,
+    openings: &[Opening],
+    book: &KeyBook,
+    problems: &mut Problems,
+) {
+    check_policy(bundle, packs, book, problems);
+    for pack in packs.values() {
+        check_ratifications(bundle, trust, pack, openings, problems);
+    }
 }
 
 fn load(bundle: &Bundle, prefix: &str, problems: &mut Problems) -> Option<Pack> {
@@ -69,13 +77,7 @@ fn load(bundle: &Bundle, prefix: &str, problems: &mut Problems) -> Option<Pack> 
     }
 }
 
-fn check_ratifications(
-    bundle: &Bundle,
-    trust: &TrustFile,
-    pack: &Pack,
-    keys: &[Option<LogKeys>],
-    problems: &mut Problems,
-) {
+fn check_ratifications(bundle: &Bundle, trust: &TrustFile, pack: &Pack, openings: &[Opening], problems: &mut Problems) {
     for party in pack.parties() {
         let path = format!("ratifications/{}/{}.dsse.json", hex::encode(pack.digest()), party.id);
         let Some(bytes) = bundle.read(&path, MAX_SMALL, problems) else { continue };
@@ -90,7 +92,7 @@ fn check_ratifications(
         });
         match said {
             Ok(said) => {
-                let issuers = keys.iter().flatten().map(|keys| &keys.issuer);
+                let issuers = openings.iter().map(|opening| &opening.keys);
                 let own = issuers.filter(|issuer| issuer.party == party.id).all(|issuer| issuer.node == said.node);
                 if said.digest != pack.digest() || said.agreement != pack.id() || !own {
                     let text = "ratifies another agreement, or for another node";
@@ -102,27 +104,38 @@ fn check_ratifications(
     }
 }
 
-/// The policy must name the keys of the logs and their partners' mirrors, and nothing else.
-fn check_policy(bundle: &Bundle, keys: &[Option<LogKeys>], problems: &mut Problems) {
-    let Some(bytes) = bundle.read(POLICY, MAX_SMALL, problems) else { return };
+/// The policy must name a key of every log, mirrors that roots authorised, the pack's own witnesses, and nothing else.
+fn check_policy(bundle: &Bundle, packs: &BTreeMap<[u8; 32], Pack>, book: &KeyBook, problems: &mut Problems) {
+    let Some(policy) = super::witness::policy(bundle, POLICY, problems) else { return };
     let mut bad = |text: String| problems.push(Problem::new(Check::Policy, text).at(POLICY));
-    let policy = match Policy::parse(&bytes) {
-        Ok(policy) => policy,
-        Err(error) => return bad(error.to_string()),
-    };
-    let known: Vec<&LogKeys> = keys.iter().flatten().collect();
-    let named: BTreeSet<String> = policy.logs().iter().map(|log| log.key().to_string()).collect();
-    let expected: BTreeSet<String> = known.iter().map(|keys| keys.log.to_string()).collect();
+    let lines = &bundle.manifest().logs;
+    let named: BTreeSet<String> = policy.logs().iter().map(|log| log.key().name().to_owned()).collect();
+    let expected: BTreeSet<String> = lines.iter().map(|line| line.name.clone()).collect();
     if named != expected {
-        bad("names other log keys than the roots authorised".into());
+        bad("names other logs than the bundle holds".into());
     }
+    for log in policy.logs() {
+        let Some(line) = lines.iter().find(|line| line.name == log.key().name()) else { continue };
+        let ring = book.ring(&line.origin.issuer);
+        if !ring.all().any(|keys| *log.key().public_key() == keys.log.raw()) {
+            bad("names other log keys than the roots authorised".into());
+        }
+    }
+    let nodes: BTreeSet<&str> = lines.iter().map(|line| line.origin.issuer.as_str()).collect();
+    let required = packs.values().filter_map(|pack| match pack.witness_policy() {
+        WitnessPolicy::Required { witnesses, .. } => Some(witnesses),
+        WitnessPolicy::CollusionNotExcluded => None,
+    });
+    let third: Vec<_> = required.collect();
     for witness in policy.witnesses() {
         let key = witness.key();
-        let authorised = known
-            .iter()
-            .map(|keys| &keys.issuer)
-            .any(|issuer| is_cosigner(key.name(), &issuer.node, "mirror") && *key.public_key() == issuer.mirror.raw());
-        if !authorised {
+        let of_node = nodes.iter().any(|node| {
+            let ring = book.ring(node);
+            cosigner(key.name(), node).is_some_and(|(mirror, version)| {
+                ring.version(version).is_some_and(|keys| mirror && *key.public_key() == keys.mirror.raw())
+            })
+        });
+        if !of_node && !third.iter().any(|witnesses| witnesses.iter().any(|own| own.key == *key)) {
             bad(format!("names a cosigner `{}` that the roots did not authorise", key.name()));
         }
     }

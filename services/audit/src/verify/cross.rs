@@ -1,135 +1,163 @@
-//! One log against the other: outcomes, entangled checkpoints, erased parts.
+//! One log against the other: the partner's checkpoints that it entangles.
 
-use std::collections::HashSet;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use convenio_wire::exchange::v1::Outcome;
+use convenio_log::SignedCheckpoint;
+use convenio_wire::exchange::v1::statement::Body;
 
-use super::chunk::Special;
-use super::log::root_at;
-use super::sequence::{partner, partner_at};
-use super::{CheckedLog, Decision, Kind};
+use super::CheckedLog;
+use super::heads::{Context, Head, by_log, cosignatures, parse};
+use super::ledger::Rows;
+use super::tree::Roots;
+use crate::bundle::on_every_core;
 use crate::problem::{Check, Problem, Problems};
 
-/// Reasons for which a recipient does not keep the parts.
-const DROPPED: [&str; 6] = ["UNDISCLOSED", "PART_MISSING", "COMMITMENT_MISMATCH", "NON_CANONICAL", "SCHEMA", "QUOTA"];
+/// Seconds that a cosigner's clock may be ahead of a log's.
+const SKEW: u64 = 30;
+/// Chunks that a worker takes at a time: the checkpoints in them lie close together.
+const TAKEN: u64 = 16;
 
-/// Reads the OUTCOMEs of every log into the decisions of the other.
-pub(super) fn decide(logs: &mut [CheckedLog], problems: &mut Problems) {
-    for at in 0..logs.len() {
-        let mut last = (0, 0);
-        let specials = std::mem::take(&mut logs[at].specials);
-        for (index, special) in &specials {
-            let Special::Outcome(outcome) = special else { continue };
-            let bad = |text: &str| Problem::new(Check::Outcome, text).of(&logs[at].line.name).entry(*index);
-            let Some(of) = partner_at(&logs[at], logs, outcome.epoch) else {
-                problems.push(bad("an outcome about a log that is not in the bundle"));
-                continue;
-            };
-            if let Err(text) = check_range(&logs[of], outcome, last) {
-                problems.push(bad(text));
-                continue;
-            }
-            last = (outcome.epoch, outcome.end);
-            apply(&mut logs[of], outcome);
-        }
-        logs[at].specials = specials;
-    }
+/// What the entangled checkpoints of a log say.
+#[derive(Default)]
+pub(super) struct Entangled {
+    pub(super) problems: Problems,
+    pub(super) findings: Problems,
+    /// States of the partners' logs that were cosigned: place of the log among those of the bundle, and head.
+    pub(super) heads: Vec<(usize, Head)>,
 }
 
-fn check_range(judged: &CheckedLog, outcome: &Outcome, last: (u64, u64)) -> Result<(), &'static str> {
-    let ensure = |holds: bool, text| if holds { Ok(()) } else { Err(text) };
-    ensure(outcome.begin < outcome.end, "an outcome about an empty range")?;
-    ensure(outcome.end <= judged.metas.len() as u64, "an outcome past the end of the partner's log")?;
-    ensure((outcome.epoch, outcome.begin) >= last, "a second outcome about the same entries, or out of order")?;
-    let commitments = if outcome.rejects.is_empty() { 0 } else { 1 };
-    ensure(outcome.commitments.len() <= commitments, "details of an outcome that rejects nothing")?;
-    let mut before = None;
-    for reject in &outcome.rejects {
-        let inside = (outcome.begin..outcome.end).contains(&reject.index);
-        ensure(inside, "a rejection outside the outcome's range")?;
-        ensure(before.is_none_or(|before| before < reject.index), "rejections out of order")?;
-        before = Some(reject.index);
-        let kind = usize::try_from(reject.index).ok().and_then(|at| judged.metas.get(at)).map(|meta| meta.kind);
-        ensure(matches!(kind, Some(Kind::Record | Kind::Unreadable)), "a rejection of what is no RECORD")?;
-        let code = !reject.reason.is_empty() && reject.reason.len() <= 64;
-        let code = code && reject.reason.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
-        ensure(code, "a rejection without a reason's code")?;
+/// A partner's log, and what is needed to check its checkpoints.
+pub(super) struct Partner<'p> {
+    pub(super) at: usize,
+    pub(super) log: &'p CheckedLog,
+    pub(super) context: Context<'p>,
+}
+
+/// Checks every PEER_CHECKPOINT of a log against the logs of its partner.
+pub(super) fn entangled(log: &CheckedLog, partners: &[Partner<'_>]) -> io::Result<Entangled> {
+    let next = AtomicU64::new(0);
+    let chunks = log.effective.min(log.scanned.readable).div_ceil(256);
+    let found = on_every_core(usize::try_from(chunks.div_ceil(TAKEN)).unwrap_or(usize::MAX), || {
+        let mut found = Entangled::default();
+        let mut roots: Vec<Roots<'_>> =
+            partners.iter().map(|partner| Roots::new(partner.context.bundle, &partner.log.scanned)).collect();
+        loop {
+            let first = next.fetch_add(TAKEN, Ordering::Relaxed);
+            if first >= chunks {
+                return vec![Ok(found)];
+            }
+            for chunk in first..(first + TAKEN).min(chunks) {
+                if let Err(error) = one_chunk(log, partners, chunk, &mut roots, &mut found) {
+                    return vec![Err(error)];
+                }
+            }
+        }
+    });
+    let (mut problems, mut findings, mut heads) = (Vec::new(), Vec::new(), Vec::new());
+    let mut counts = (0, 0);
+    for found in found {
+        let found = found?;
+        counts.0 += found.problems.count();
+        counts.1 += found.findings.count();
+        problems.extend(found.problems.into_list());
+        findings.extend(found.findings.into_list());
+        heads.extend(found.heads);
+    }
+    heads.sort_unstable();
+    let (problems, findings) = (Problems::sorted(problems, counts.0), Problems::sorted(findings, counts.1));
+    Ok(Entangled { problems, findings, heads })
+}
+
+fn one_chunk(
+    log: &CheckedLog,
+    partners: &[Partner<'_>],
+    chunk: u64,
+    roots: &mut [Roots<'_>],
+    out: &mut Entangled,
+) -> io::Result<()> {
+    let mut rows = Rows::new(&log.scanned.ledger, log.scanned.readable);
+    for (index, statement) in log.scanned.specials(chunk)? {
+        let Some(Body::PeerCheckpoint(peer)) = &statement.body else { continue };
+        if index >= log.effective || rows.at(index)?.is_none_or(|row| log.void(index, row).is_some()) {
+            continue;
+        }
+        let bad = |text: &str, reason| {
+            Problem::new(Check::PeerCheckpoint, text).because(reason).of(&log.line().name).entry(index)
+        };
+        match checked(&peer.note, partners, roots) {
+            Err((text, reason)) => out.problems.push(bad(&text, reason)),
+            Ok((at, size, time)) => {
+                out.heads.push((partners[at].at, Head { size, time, mirror: true }));
+                if time > statement.time_ms / 1_000 + SKEW {
+                    let text = "entangles a checkpoint that was cosigned later than the entry says it was made";
+                    out.findings.push(Problem { check: Check::Clock, ..bad(text, "CLOCK_SKEW") });
+                }
+            }
+        }
     }
     Ok(())
 }
 
-fn apply(judged: &mut CheckedLog, outcome: &Outcome) {
-    let range = outcome.begin as usize..outcome.end as usize;
-    for at in range {
-        if judged.metas[at].kind == Kind::Record {
-            judged.decisions[at] = Decision::Accepted;
+type Found = Result<(usize, u64, u64), (String, &'static str)>;
+
+/// The note must be the partner's checkpoint, signed by its log and cosigned by this issuer's mirror, with the root that
+/// the partner's log has.
+fn checked(note: &[u8], partners: &[Partner<'_>], roots: &mut [Roots<'_>]) -> Found {
+    let invalid = |text: String| (text, "CHECKPOINT_INVALID");
+    let signed: SignedCheckpoint = parse(note).map_err(invalid)?;
+    let head = signed.checkpoint();
+    let at = partners.iter().position(|partner| partner.log.line().name == head.origin());
+    let at = at.ok_or_else(|| ("a checkpoint of another log than the partner's".to_owned(), "CHECKPOINT_INVALID"))?;
+    let partner = &partners[at];
+    by_log(&partner.context, partner.log, &signed).map_err(invalid)?;
+    let found = cosignatures(&partner.context, partner.log, &signed).map_err(invalid)?;
+    let mirror = found.iter().find(|cosigned| cosigned.mirror);
+    let mirror = mirror.ok_or_else(|| invalid("not cosigned by the issuer's mirror".into()))?;
+    if head.size() > partner.log.line().size {
+        let text = "an entangled checkpoint is past the end of the partner's log: that log is truncated";
+        return Err((text.into(), "TRUNCATED"));
+    }
+    if roots[at].at(head.size()) != Some(head.root()) {
+        let text = "an entangled checkpoint has another root than the partner's log: that log was rewritten";
+        return Err((text.into(), "REWRITTEN"));
+    }
+    Ok((at, head.size(), mirror.time))
+}
+
+/// Whether the clocks of a log and of its cosigner fit, and no cosignature is overdue.
+pub(super) fn clocks(
+    log: &CheckedLog,
+    deadline_hours: Option<u64>,
+    now_ms: u64,
+    findings: &mut Problems,
+) -> io::Result<()> {
+    let of =
+        |reason, text: &str, index| Problem::new(Check::Clock, text).because(reason).of(&log.line().name).entry(index);
+    let mut last: Option<Head> = None;
+    for head in log.heads.iter().filter(|head| head.mirror && head.size > 0) {
+        if last.is_some_and(|last| last.time > head.time) {
+            let text = "cosigned at an earlier time than a smaller size of the log";
+            findings.push(of("COSIGNATURE_TIME", text, head.size - 1));
         }
-    }
-    for reject in &outcome.rejects {
-        judged.decisions[reject.index as usize] = Decision::Rejected;
-        judged.reasons.insert(reject.index, reject.reason.clone());
-    }
-}
-
-pub(super) fn check(log: &CheckedLog, logs: &[CheckedLog], problems: &mut Problems) {
-    judged(log, logs, problems);
-    peer_checkpoints(log, logs, problems);
-    missing_parts(log, logs, problems);
-}
-
-/// What the issuer says it had judged has an outcome: both are one commit.
-fn judged(log: &CheckedLog, logs: &[CheckedLog], problems: &mut Problems) {
-    let Some((epoch, size)) = log.metas.iter().map(|meta| meta.peer).max() else { return };
-    let Some(partner) = partner(log, logs, epoch) else { return };
-    let size = usize::try_from(size).unwrap_or(usize::MAX).min(partner.metas.len());
-    let open = |at: &usize| partner.metas[*at].kind == Kind::Record && partner.decisions[*at] == Decision::Undecided;
-    if let Some(at) = (0..size).find(open) {
-        let text = "the partner says that it judged this record, and gave no outcome";
-        problems.push(Problem::new(Check::Outcome, text).of(&partner.line.name).entry(at as u64));
-    }
-}
-
-fn peer_checkpoints(log: &CheckedLog, logs: &[CheckedLog], problems: &mut Problems) {
-    let mut last = 0;
-    let at = logs.iter().map(|other| other.line.clone()).collect::<Vec<_>>();
-    let Some(partner) = crate::keys::partner_of(&at, &log.line).map(|at| &logs[at]) else { return };
-    for (index, special) in &log.specials {
-        let Special::PeerCheckpoint { size, root } = special else { continue };
-        let text = if *size <= last {
-            "an entangled checkpoint that goes back or repeats"
-        } else if *size > partner.tree.size() {
-            "an entangled checkpoint is past the end of the partner's log: that log is truncated"
-        } else if root_at(&partner.tree, *size) != Some(*root) {
-            "an entangled checkpoint has another root than the partner's log: that log was rewritten"
-        } else {
-            last = *size;
-            continue;
-        };
-        problems.push(Problem::new(Check::PeerCheckpoint, text).of(&log.line.name).entry(*index));
-    }
-}
-
-/// A part that is not there was erased by an ERASE in one of the logs, or never stored because of its rejection.
-fn missing_parts(log: &CheckedLog, logs: &[CheckedLog], problems: &mut Problems) {
-    if log.metas.iter().all(|meta| meta.missing == 0) {
-        return;
-    }
-    let specials = logs.iter().flat_map(|log| &log.specials);
-    let erased: HashSet<(&[u8], u32)> = specials
-        .filter_map(|(_, special)| match special {
-            Special::Erase { record_id, part } => Some((record_id.as_slice(), *part)),
-            _ => None,
-        })
-        .collect();
-    for (meta, index) in log.metas.iter().zip(0u64..).filter(|(meta, _)| meta.missing != 0) {
-        if log.reasons.get(&index).is_some_and(|reason| DROPPED.contains(&reason.as_str())) {
-            continue;
-        }
-        for part in (0..u32::from(meta.parts.min(16))).filter(|part| meta.missing & (1 << part) != 0) {
-            if !erased.contains(&(meta.record_id.as_slice(), part)) {
-                let text = format!("part {part} is missing and no ERASE orders it");
-                problems.push(Problem::new(Check::Parts, text).of(&log.line.name).entry(index));
+        last = Some(*head);
+        if head.size <= log.scanned.readable {
+            let made = log.scanned.ledger.row(head.size - 1)?.time_ms / 1_000;
+            if made > head.time + SKEW {
+                let text = "its log time is later than the time at which its mirror cosigned it";
+                findings.push(of("CLOCK_SKEW", text, head.size - 1));
             }
         }
     }
+    let open = log.effective.min(log.scanned.readable);
+    if let Some(hours) = deadline_hours
+        && log.delivered < open
+    {
+        let made = log.scanned.ledger.row(log.delivered)?.time_ms;
+        if made > 0 && now_ms > made.saturating_add(hours.saturating_mul(3_600_000)) {
+            let text = format!("not cosigned by its partner's mirror within {hours} hours");
+            findings.push(of("COSIGNATURE_OVERDUE", &text, log.delivered));
+        }
+    }
+    Ok(())
 }

@@ -24,6 +24,7 @@ pub(crate) fn path(line: &LogLine, tile: EntryTile) -> String {
 /// Checks the parts of a chunk and notes which are missing.
 pub(super) fn check(bundle: &Bundle, line: &LogLine, tile: EntryTile, commitments: &[Vec<Vec<u8>>], out: &mut Chunk) {
     for (meta, commitments) in out.metas.iter_mut().zip(commitments) {
+        // A sixteenth part has the last bit; more are a fault of the entry.
         meta.missing = ((1u32 << commitments.len().min(16)) - 1) as u16;
     }
     let path = path(line, tile);

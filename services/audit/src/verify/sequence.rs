@@ -1,129 +1,172 @@
-//! The order of one log: how it begins, which digest is in force, how far its issuer had judged the partner.
+//! What the entries of a log that are no RECORD say, in order: agreements in force, decisions, erasures.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+use std::io;
 
 use convenio_agreement::Pack;
 use convenio_seal::root::RatifiedBy;
 use convenio_seal::{TrustFile, verify_ratify};
+use convenio_wire::exchange::v1::statement::Body;
+use convenio_wire::exchange::v1::{Outcome, Ratify};
 
-use super::chunk::Special;
-use super::{CheckedLog, Kind, Meta};
+use super::ids::{Id, Spool, What};
+use super::ledger::Rows;
+use super::outcomes::Recorder;
+use super::{CheckedLog, Kind, partner_at};
 use crate::problem::{Check, Problem, Problems};
 
-/// Entries with which a log begins.
-const BEGINNING: [Kind; 4] = [Kind::EpochOpen, Kind::Ratify, Kind::Ratify, Kind::Activate];
+/// What the pass over all logs needs and writes.
+pub(super) struct Pass<'p> {
+    pub(super) packs: &'p BTreeMap<[u8; 32], Pack>,
+    pub(super) trust: &'p TrustFile,
+    /// Decisions about each log.
+    pub(super) recorders: Vec<Recorder>,
+    /// Last decision about each log: one past its range.
+    pub(super) decided: Vec<u64>,
+    pub(super) ids: &'p Spool,
+    pub(super) problems: &'p mut Problems,
+}
 
-pub(super) fn check(
-    log: &CheckedLog,
-    logs: &[CheckedLog],
-    packs: &BTreeMap<[u8; 32], Pack>,
-    trust: &TrustFile,
-    problems: &mut Problems,
-) {
-    let mut state = State { log, packs, trust, ratified: Vec::new(), in_force: None, problems };
-    let mut specials = log.specials.iter().peekable();
-    let mut ids = HashSet::with_capacity(log.metas.len());
-    let mut peer = (0, 0);
-    for (meta, index) in log.metas.iter().zip(0u64..) {
-        if meta.kind == Kind::Unreadable {
-            continue;
+/// What one log activates, from index on.
+pub(super) type Activations = Vec<(u64, [u8; 32])>;
+
+impl Pass<'_> {
+    /// Reads one log; those of one direction come in the order of their epochs. Returns what it activates.
+    pub(super) fn log(&mut self, at: usize, logs: &[CheckedLog]) -> io::Result<Activations> {
+        let log = &logs[at];
+        let mut state = State { log, ratified: Vec::new(), active: Vec::new() };
+        let mut rows = Rows::new(&log.scanned.ledger, log.scanned.readable);
+        let mut last = 0;
+        for special in log.scanned.all_specials() {
+            let (index, statement) = special?;
+            if index >= log.effective || rows.at(index)?.is_none_or(|row| log.void(index, row).is_some()) {
+                continue;
+            }
+            let bad = |check, text: String, reason| {
+                Problem::new(check, text).because(reason).of(&log.line().name).entry(index)
+            };
+            match statement.body {
+                Some(Body::Ratify(ratify)) => {
+                    if let Err(text) = state.ratify(&ratify, self.trust) {
+                        self.problems.push(bad(Check::Agreement, text, "RATIFICATION"));
+                    }
+                }
+                Some(Body::Activate(activate)) => match state.activated(&activate.digest, self.packs) {
+                    Ok(digest) => state.active.push((index, digest)),
+                    Err(text) => self.problems.push(bad(Check::Agreement, text.into(), "ACTIVATION")),
+                },
+                Some(Body::Outcome(outcome)) => {
+                    if let Err(text) = self.outcome(at, index, &outcome, logs)? {
+                        self.problems.push(bad(Check::Outcome, text.into(), "OUTCOME"));
+                    }
+                }
+                Some(Body::PeerCheckpoint(peer)) => {
+                    let size = size_of(&peer.note);
+                    if size.is_none_or(|size| size <= last) {
+                        let text = "an entangled checkpoint that goes back or repeats".to_owned();
+                        self.problems.push(bad(Check::PeerCheckpoint, text, "CHECKPOINT_ORDER"));
+                    }
+                    last = size.unwrap_or(last).max(last);
+                }
+                Some(Body::Erase(erase)) => {
+                    let what = What::Erase { part: erase.part, time_ms: statement.time_ms };
+                    self.ids.push(&Id::new(&erase.record_id, at, index, what))?;
+                }
+                Some(Body::EraseAnswer(answer)) => {
+                    let erased = answer.answer == "ERASED";
+                    if !erased && answer.answer != "REFUSED" {
+                        self.problems.push(bad(Check::Erasure, "an answer that is none".into(), "ERASE_ANSWER"));
+                    }
+                    let what = What::Answer { part: answer.part, erased, time_ms: statement.time_ms };
+                    self.ids.push(&Id::new(&answer.record_id, at, index, what))?;
+                }
+                _ => {}
+            }
         }
-        state.beginning(meta, index);
-        if !ids.insert(meta.record_id) {
-            state.bad(Check::Statement, index, "a record id that an earlier entry has");
+        Ok(state.active)
+    }
+
+    fn outcome(
+        &mut self,
+        at: usize,
+        index: u64,
+        outcome: &Outcome,
+        logs: &[CheckedLog],
+    ) -> io::Result<Result<(), &'static str>> {
+        let Some(of) = partner_at(&logs[at], logs, outcome.epoch) else {
+            return Ok(Err("an outcome about a log that is not in the bundle"));
+        };
+        if let Err(text) = check_range(&logs[of], outcome, self.decided[of])? {
+            return Ok(Err(text));
         }
-        state.position(meta, index, &mut peer, logs);
-        state.digest(meta, index);
-        if let Some((_, special)) = specials.next_if(|(at, _)| *at == index) {
-            state.special(special, index);
+        self.decided[of] = outcome.end;
+        self.recorders[of].add(outcome, (at as u32, index))?;
+        Ok(Ok(()))
+    }
+}
+
+fn check_range(judged: &CheckedLog, outcome: &Outcome, last: u64) -> io::Result<Result<(), &'static str>> {
+    let commitments = if outcome.rejects.is_empty() { 0 } else { 1 };
+    let range = [
+        (outcome.begin < outcome.end, "an outcome about an empty range"),
+        (outcome.end <= judged.scanned.readable, "an outcome past the end of the partner's log"),
+        (outcome.begin >= last, "a second outcome about the same entries, or out of order"),
+        (outcome.commitments.len() <= commitments, "details of an outcome that rejects nothing"),
+    ];
+    if let Some((_, text)) = range.iter().find(|(holds, _)| !holds) {
+        return Ok(Err(text));
+    }
+    let mut rows = Rows::new(&judged.scanned.ledger, judged.scanned.readable);
+    let mut before = None;
+    for reject in &outcome.rejects {
+        if !(outcome.begin..outcome.end).contains(&reject.index) {
+            return Ok(Err("a rejection outside the outcome's range"));
+        }
+        if before.is_some_and(|before| before >= reject.index) {
+            return Ok(Err("rejections out of order"));
+        }
+        before = Some(reject.index);
+        let kind = rows.at(reject.index)?.map(|row| row.kind);
+        if !matches!(kind, Some(Kind::Record | Kind::Unreadable)) {
+            return Ok(Err("a rejection of what is no RECORD"));
+        }
+        let code = !reject.reason.is_empty() && reject.reason.len() <= 64;
+        if !code || !reject.reason.bytes().all(|b| b.is_ascii_uppercase() || b == b'_') {
+            return Ok(Err("a rejection without a reason's code"));
         }
     }
+    Ok(Ok(()))
+}
+
+/// Size that a checkpoint claims, before its signatures are looked at.
+fn size_of(note: &[u8]) -> Option<u64> {
+    let line = note.split(|byte| *byte == b'\n').nth(1)?;
+    std::str::from_utf8(line).ok()?.parse().ok()
 }
 
 struct State<'s> {
     log: &'s CheckedLog,
-    packs: &'s BTreeMap<[u8; 32], Pack>,
-    trust: &'s TrustFile,
     ratified: Vec<(String, [u8; 32])>,
-    in_force: Option<[u8; 32]>,
-    problems: &'s mut Problems,
+    active: Activations,
 }
 
 impl State<'_> {
-    fn bad(&mut self, check: Check, index: u64, text: impl Into<String>) {
-        self.problems.push(Problem::new(check, text).of(&self.log.line.name).entry(index));
+    fn ratify(&mut self, ratify: &Ratify, trust: &TrustFile) -> Result<(), String> {
+        let said = RatifiedBy::parse(&ratify.payload).map_err(|error| format!("RATIFY: {error}"))?;
+        let roots = trust.roots_of(said.party());
+        let roots = roots.ok_or("RATIFY: by a party whose roots the trust file does not name")?;
+        let said = verify_ratify(ratify, roots).map_err(|error| format!("RATIFY: {error}"))?;
+        if said.agreement != self.log.line().origin.agreement {
+            return Err("RATIFY of another agreement".into());
+        }
+        self.ratified.push((said.party().to_owned(), said.digest));
+        Ok(())
     }
 
-    fn beginning(&mut self, meta: &Meta, index: u64) {
-        let expected = usize::try_from(index).ok().and_then(|index| BEGINNING.get(index));
-        if expected.is_some_and(|kind| *kind != meta.kind) {
-            self.bad(Check::Sequence, index, "a log begins EPOCH_OPEN, RATIFY, RATIFY, ACTIVATE");
-        } else if expected.is_none() && meta.kind == Kind::EpochOpen {
-            self.bad(Check::Sequence, index, "EPOCH_OPEN within a log");
-        }
-    }
-
-    fn position(&mut self, meta: &Meta, index: u64, last: &mut (u64, u64), logs: &[CheckedLog]) {
-        if meta.peer.1 == 0 && *last == (0, 0) {
-            return;
-        }
-        if meta.peer < *last {
-            self.bad(Check::Sequence, index, "its position in the partner's log goes back");
-        }
-        *last = meta.peer.max(*last);
-        match partner(self.log, logs, meta.peer.0) {
-            None => self.bad(Check::Sequence, index, "its position is in a log that is not in the bundle"),
-            Some(partner) if meta.peer.1 > partner.line.size => {
-                self.bad(Check::Sequence, index, "its position is past the end of the partner's log");
-            }
-            Some(_) => {}
-        }
-    }
-
-    fn digest(&mut self, meta: &Meta, index: u64) {
-        let right = match meta.kind {
-            Kind::EpochOpen => meta.digest.is_none(),
-            // What brings a version into force may name it already.
-            Kind::Ratify | Kind::Activate => {
-                meta.digest.is_none_or(|d| Some(d) == self.in_force || self.packs.contains_key(&d))
-            }
-            _ => meta.digest.is_some() && meta.digest == self.in_force,
-        };
-        if !right {
-            self.bad(Check::Statement, index, "not issued under the agreement digest in force");
-        }
-    }
-
-    fn special(&mut self, special: &Special, index: u64) {
-        match special {
-            Special::Ratify(ratify) => {
-                let said = RatifiedBy::parse(&ratify.payload).map_err(|error| error.to_string());
-                let said = said.and_then(|said| {
-                    let roots = self.trust.roots_of(said.party());
-                    let roots =
-                        roots.ok_or_else(|| "by a party whose roots the trust file does not name".to_owned())?;
-                    verify_ratify(ratify, roots).map_err(|error| error.to_string())
-                });
-                match said {
-                    Ok(said) if said.agreement == self.log.line.origin.agreement => {
-                        self.ratified.push((said.party().to_owned(), said.digest));
-                    }
-                    Ok(_) => self.bad(Check::Agreement, index, "RATIFY of another agreement"),
-                    Err(text) => self.bad(Check::Agreement, index, format!("RATIFY: {text}")),
-                }
-            }
-            Special::Activate(digest) => match self.activated(digest) {
-                Ok(digest) => self.in_force = Some(digest),
-                Err(text) => self.bad(Check::Agreement, index, text),
-            },
-            Special::Outcome(_) | Special::Erase { .. } | Special::PeerCheckpoint { .. } => {}
-        }
-    }
-
-    fn activated(&self, digest: &[u8]) -> Result<[u8; 32], &'static str> {
+    fn activated(&self, digest: &[u8], packs: &BTreeMap<[u8; 32], Pack>) -> Result<[u8; 32], &'static str> {
         let digest: [u8; 32] = digest.try_into().map_err(|_| "ACTIVATE of something that is no digest")?;
-        let pack = self.packs.get(&digest).ok_or("ACTIVATE of an agreement version that is not in the bundle")?;
-        if pack.id() != self.log.line.origin.agreement {
+        let pack = packs.get(&digest).ok_or("ACTIVATE of an agreement version that is not in the bundle")?;
+        if pack.id() != self.log.line().origin.agreement {
             return Err("ACTIVATE of another agreement");
         }
         let by = |party: &str| self.ratified.iter().any(|(p, d)| p == party && *d == digest);
@@ -133,18 +176,4 @@ impl State<'_> {
             Err("ACTIVATE of what both parties have not ratified")
         }
     }
-}
-
-/// The log in the other direction of that epoch.
-pub(super) fn partner<'l>(log: &CheckedLog, logs: &'l [CheckedLog], epoch: u64) -> Option<&'l CheckedLog> {
-    partner_at(log, logs, epoch).map(|at| &logs[at])
-}
-
-pub(super) fn partner_at(log: &CheckedLog, logs: &[CheckedLog], epoch: u64) -> Option<usize> {
-    let own = &log.line.origin;
-    logs.iter().position(|other| {
-        let other = &other.line.origin;
-        let reverse = other.issuer == own.recipient && other.recipient == own.issuer;
-        reverse && other.agreement == own.agreement && other.epoch == epoch
-    })
 }

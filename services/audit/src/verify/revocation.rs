@@ -1,0 +1,209 @@
+//! Which keys are valid where: rotations of each log, and what roots revoked.
+
+use std::io;
+
+use convenio_seal::dsse::verify_threshold;
+use convenio_seal::{Envelope, TrustFile, canonical};
+use convenio_wire::REVOCATION_TYPE;
+use convenio_wire::exchange::v1::statement::Body;
+use convenio_wire::exchange::v1::{KeyRevocation, Revoke};
+
+use super::chunk::key_mark;
+use super::ledger::{Fault, Rows};
+use super::scan::Scanned;
+use crate::bundle::{Bundle, MAX_FILE};
+use crate::keys::{Opening, Ring, rotated};
+use crate::problem::{Check, Problem, Problems};
+
+/// Where in a bundle revocations lie that stand in no log yet.
+const FOLDER: &str = "evidence/revocations/";
+
+/// Keys of a log from an index on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Valid {
+    /// First index.
+    pub(crate) from: u64,
+    /// Version of the manifest.
+    pub(crate) version: u64,
+    /// How a ledger marks the record key.
+    pub(crate) mark: u64,
+}
+
+/// A key that roots revoked.
+#[derive(Debug, Clone)]
+pub(crate) struct Revoked {
+    pub(crate) said: KeyRevocation,
+    /// Where it stands: places of logs among those of the bundle, and indices.
+    pub(crate) stands: Vec<(usize, u64)>,
+}
+
+impl Revoked {
+    /// Whether the revocation takes the key away at this index of a log.
+    pub(crate) fn takes(&self, origin: &str, mark: u64, index: u64) -> bool {
+        self.said.r#use == "record"
+            && self.said.log_origin == origin
+            && key_mark(&self.said.key_id) == mark
+            && index >= self.said.last_good_size
+    }
+
+    /// Whether the key may no longer sign for that many entries of a log.
+    pub(crate) fn forbids(&self, r#use: &str, key_id: &[u8; 32], origin: &str, size: u64) -> bool {
+        self.said.r#use == r#use
+            && self.said.key_id[..] == key_id[..]
+            && self.said.log_origin == origin
+            && size > self.said.last_good_size
+    }
+}
+
+/// The keys of a log from its opening on, with every rotation that is in order.
+pub(super) fn timeline(
+    log: &Scanned,
+    opening: &Opening,
+    trust: &TrustFile,
+    ring: &Ring,
+    problems: &mut Problems,
+) -> io::Result<Vec<Valid>> {
+    let of = |from, keys: &convenio_seal::ManifestKeys| Valid {
+        from,
+        version: keys.version,
+        mark: key_mark(&keys.record.key_id()),
+    };
+    let mut valid = vec![of(0, &opening.keys)];
+    let mut party = opening.keys.party.clone();
+    for special in log.all_specials() {
+        let (index, statement) = special?;
+        let Some(Body::KeyRotate(rotate)) = &statement.body else { continue };
+        let bad = |text: String, reason| {
+            Problem::new(Check::Keys, format!("KEY_ROTATE: {text}")).because(reason).of(&log.line.name).entry(index)
+        };
+        let last = valid.last().map_or(0, |valid| valid.version);
+        match rotated(rotate, &log.line, trust) {
+            Err(text) => problems.push(bad(text, "ROTATION_UNAUTHORISED")),
+            Ok(keys) if keys.party != party => {
+                problems.push(bad("the keys are of another party".into(), "ROTATION_UNAUTHORISED"));
+            }
+            Ok(keys) if keys.version <= last => {
+                problems.push(bad("its version is not above the one before".into(), "KEY_VERSION"));
+            }
+            Ok(keys) if ring.version(keys.version) != Some(&keys) => {
+                problems.push(bad("another manifest of the node has its version".into(), "KEY_VERSION"));
+            }
+            Ok(keys) => {
+                party.clone_from(&keys.party);
+                valid.push(of(index, &keys));
+            }
+        }
+    }
+    Ok(valid)
+}
+
+/// The keys that are valid at an index.
+pub(crate) fn valid_at(timeline: &[Valid], index: u64) -> Option<&Valid> {
+    timeline[..timeline.partition_point(|valid| valid.from <= index)].last()
+}
+
+/// Every revocation that the logs or the evidence hold and that roots signed.
+pub(super) fn collect(
+    bundle: &Bundle,
+    logs: &[Scanned],
+    trust: &TrustFile,
+    problems: &mut Problems,
+) -> io::Result<Vec<Revoked>> {
+    let mut found: Vec<Revoked> = Vec::new();
+    let mut add = |said: KeyRevocation, place: Option<(usize, u64)>| {
+        let at = found.iter().position(|known| known.said == said).unwrap_or_else(|| {
+            found.push(Revoked { said, stands: Vec::new() });
+            found.len() - 1
+        });
+        found[at].stands.extend(place);
+    };
+    for (at, log) in logs.iter().enumerate() {
+        let mut rows = Rows::new(&log.ledger, log.readable);
+        for special in log.all_specials() {
+            let (index, statement) = special?;
+            let Some(Body::Revoke(revoke)) = &statement.body else { continue };
+            if rows.at(index)?.is_none_or(|row| row.fault != Fault::None) {
+                continue;
+            }
+            match read(revoke, trust) {
+                Ok(said) => add(said, Some((at, index))),
+                Err(text) => problems.push(
+                    Problem::new(Check::Keys, format!("REVOKE: {text}"))
+                        .because("REVOCATION_UNAUTHORISED")
+                        .of(&log.line.name)
+                        .entry(index),
+                ),
+            }
+        }
+    }
+    let paths: Vec<String> = bundle.below(FOLDER).map(str::to_owned).collect();
+    for path in paths {
+        let Some(bytes) = bundle.read(&path, MAX_FILE, problems) else { continue };
+        let said = Envelope::parse(&bytes).map_err(|error| error.to_string()).and_then(|envelope| {
+            if envelope.payload_type != REVOCATION_TYPE {
+                return Err("of another type".into());
+            }
+            read(&Revoke { payload: envelope.payload, signatures: envelope.signatures }, trust)
+        });
+        match said {
+            Ok(said) => add(said, None),
+            Err(text) => {
+                problems.push(Problem::new(Check::Evidence, text).because("REVOCATION_UNAUTHORISED").at(path));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn read(revoke: &Revoke, trust: &TrustFile) -> Result<KeyRevocation, String> {
+    let said: KeyRevocation = canonical::decode(&revoke.payload).map_err(|error| error.to_string())?;
+    let roots = trust.roots_of(&said.party).ok_or("the trust file names no root of its party")?;
+    verify_threshold(REVOCATION_TYPE, &revoke.payload, &revoke.signatures, roots.keys(), roots.threshold())
+        .map_err(|error| error.to_string())?;
+    if said.key_id.len() != 32 {
+        return Err("names no key".into());
+    }
+    Ok(said)
+}
+
+/// A revocation must stand in the log of its node and in the partner's, and name a head that the log had.
+pub(super) fn check(
+    logs: &[super::CheckedLog],
+    bundle: &Bundle,
+    revoked: &[Revoked],
+    problems: &mut Problems,
+    findings: &mut Problems,
+) {
+    for one in revoked {
+        let said = &one.said;
+        let Some(at) = logs.iter().position(|log| log.line().name == said.log_origin) else { continue };
+        let log = &logs[at];
+        let root = (said.last_good_size > 0)
+            .then(|| super::tree::Roots::new(bundle, &log.scanned).at(said.last_good_size))
+            .flatten();
+        if said.last_good_size > 0 && root.is_some_and(|root| root.as_bytes()[..] != said.last_good_root[..]) {
+            let text = "a revocation names another root than the log has at its last good size";
+            problems.push(Problem::new(Check::Keys, text).because("REVOCATION_ROOT").of(&said.log_origin));
+        }
+        let origin = &log.line().origin;
+        let in_logs = |issuer: &str| {
+            one.stands.iter().find(|(at, _)| {
+                let own = &logs[*at].line().origin;
+                own.issuer == issuer && own.agreement == origin.agreement
+            })
+        };
+        let own = in_logs(&origin.issuer);
+        let echoed = in_logs(&origin.recipient);
+        if own.is_none() {
+            let text = "a revocation stands in no log of the key's node";
+            findings.push(Problem::new(Check::Keys, text).because("REVOCATION_NOT_LOGGED").of(&said.log_origin));
+        }
+        let judged = own.is_some_and(|(at, index)| logs[*at].judged > *index);
+        if judged && echoed.is_none() {
+            let (at, index) = own.copied().unwrap_or_default();
+            let text = "the partner judged this revocation, and its own log does not repeat it";
+            let problem = Problem::new(Check::Keys, text).because("REVOCATION_NOT_ECHOED");
+            problems.push(problem.of(&logs[at].line().name).entry(index));
+        }
+    }
+}
