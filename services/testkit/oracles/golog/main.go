@@ -2,6 +2,7 @@
 // Go module's checksum, which nobody of this project wrote.
 //
 //	golog LOGDIR...
+//	golog vectors OUT     writes services/log/tests/vectors/sumdb
 //
 // Each LOGDIR is as `cargo run -p convenio-log --example logs` writes it. Proves: the log's signature
 // and both cosignatures, every tile and every entry against the root, our receipts and our consistency
@@ -18,6 +19,13 @@ func main() {
 	if len(os.Args) < 2 {
 		fmt.Fprintln(os.Stderr, "usage: golog LOGDIR...")
 		os.Exit(2)
+	}
+	if os.Args[1] == "vectors" && len(os.Args) == 3 {
+		if err := vectors(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
 	}
 	for _, dir := range os.Args[1:] {
 		if err := judge(dir); err != nil {
