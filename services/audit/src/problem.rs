@@ -255,6 +255,14 @@ pub enum Unusable {
         /// Its first line.
         found: String,
     },
+    /// A file that is not of its form.
+    #[error("{}: {problem}", path.display())]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// The trust file is no trust file.
     #[error("{}: {problem}", path.display())]
     Trust {

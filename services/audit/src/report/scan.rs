@@ -10,9 +10,8 @@ use convenio_wire::exchange::v1::statement::Body;
 
 use super::journal::Journal;
 use crate::audit::Audit;
-use crate::bundle::{Bundle, LogLine, MAX_FILE, log_folder};
+use crate::bundle::{Bundle, LogLine};
 use crate::history::Place;
-use crate::problem::Problems;
 
 /// What the walk saw.
 #[derive(Debug, Default)]
@@ -89,8 +88,7 @@ impl<'b> Walk<'b> {
         while self.ready.is_empty() {
             let tile = EntryTile::at(self.tile, self.log.size)?;
             self.tile += 1;
-            let path = format!("{}{tile}", log_folder(&self.log.name));
-            let bytes = self.bundle.read(&path, MAX_FILE, &mut Problems::default())?;
+            let bytes = crate::walk::tile(self.bundle, self.log, tile)?;
             let entries = parse_bundle(&bytes, tile.width()).ok()?.into_iter().zip(tile.first_entry()..);
             let statements = entries.filter_map(|(entry, index)| Some((index, claimed_statement(entry)?)));
             let of_interest = |body: &Option<Body>| matches!(body, Some(Body::Erase(_) | Body::EraseAnswer(_)));

@@ -6,6 +6,8 @@ mod export;
 mod findings;
 mod flips;
 mod integrity;
+mod page;
 mod pair;
+mod receipt;
 mod records;
 mod report;

@@ -1,0 +1,135 @@
+//! The auditor's page: every command on it is run, and no other.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use convenio_audit::verdict::{Outcome, Verdict};
+use convenio_model::Ref;
+use convenio_seal::Envelope;
+use tempfile::TempDir;
+
+use crate::export::draft;
+use crate::findings::{EMPLOYED, opened};
+use crate::integrity::{job, season};
+use crate::pair::{CA, Pair, SV, origin};
+use crate::records::Job;
+
+/// A command line and the exit code that the page promises.
+fn commands(page: &str) -> Vec<(String, i32)> {
+    let mut found: Vec<(String, i32)> = Vec::new();
+    for block in page.split("```sh\n").skip(1) {
+        for line in block.split("```").next().unwrap().lines() {
+            match line.strip_prefix("# exit code ") {
+                Some(code) => found.last_mut().unwrap().1 = code.parse().unwrap(),
+                None => found.push((line.to_owned(), 0)),
+            }
+        }
+    }
+    found
+}
+
+fn page(name: &str) -> String {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/docs");
+    std::fs::read_to_string(docs.join(name)).unwrap()
+}
+
+/// A season with one substitution, exported by both sides.
+pub fn exported() -> (Pair, TempDir) {
+    let one = job(1, Some(Ref([100; 16])));
+    let mut pair = opened(&one);
+    season(&mut pair, &one, &EMPLOYED);
+    season(&mut pair, &Job { wage_cents: 1400, ..one }, &[(SV, "contract_observed")]);
+    let dir = TempDir::new().unwrap();
+    draft(&pair, SV).write(&pair, &dir.path().join("sv"));
+    draft(&pair, CA).write(&pair, &dir.path().join("ca"));
+    std::fs::write(dir.path().join("trust"), pair.trust()).unwrap();
+    (pair, dir)
+}
+
+/// Runs a line in `dir` with the program in the path: its code, what it wrote, what it complained of.
+pub fn run(dir: &Path, line: &str) -> (i32, String, String) {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_convenio-audit"));
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap_or_default());
+    let ran = Command::new("sh").args(["-c", line]).current_dir(dir).env("PATH", path).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (ran.status.code().unwrap_or(-1), text(&ran.stdout), text(&ran.stderr))
+}
+
+/// The id of the record at an index of a log of the pair.
+pub fn record_id(pair: &Pair, node: usize, index: usize) -> String {
+    hex::encode(convenio_seal::open_entry(&pair.nodes[node].log[index]).unwrap().statement.record_id)
+}
+
+#[test]
+fn every_command_of_the_page_does_what_it_says() {
+    let lines = commands(&page("auditor.md"));
+    assert!(lines.len() >= 18 && lines.iter().any(|(_, code)| *code == 3), "{lines:#?}");
+    let (pair, dir) = exported();
+    let nomination = record_id(&pair, SV, 5);
+    for (line, code) in lines {
+        let line = line.replace("PLACEMENT", &format!("placements/{}", Ref([1; 16])));
+        let line = line.replace("RECORD", &nomination).replace("ORIGIN", &origin(SV));
+        let (found, out, complaint) = run(dir.path(), &line);
+        assert_eq!(found, code, "{line}\n{out}{complaint}");
+        assert_eq!(complaint, "", "{line}");
+    }
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    assert!(read("claimed").starts_with("# NOT TRUST YET"));
+    assert!(read("claimed").contains("root sv 1 "));
+    assert!(read("informe.html").contains("lang=\"es\"") && read("informe.html").contains("Auditoría"));
+    assert_eq!(read("heads").lines().filter(|line| line.starts_with("checkpoint node.")).count(), 2);
+    assert!(read("figures-report.json").contains("\"code\": \"A20\""));
+    let verdict = Envelope::parse(read("verdict/verdict.dsse.json").as_bytes()).unwrap();
+    let verdict: Verdict = serde_json::from_slice(&verdict.payload).unwrap();
+    assert_eq!((verdict.verdict, verdict.manifest_sha256.len()), (Outcome::Findings, 2));
+}
+
+#[test]
+fn the_spanish_page_has_the_same_commands() {
+    assert_eq!(commands(&page("auditor.md")), commands(&page("auditor.es.md")));
+}
+
+#[test]
+fn what_a_bundle_claims_becomes_trust_only_by_its_lines() {
+    let (pair, dir) = exported();
+    let (_, claimed, _) = run(dir.path(), "convenio-audit trust export sv");
+    let lines = |text: &str| text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+    let (mut claimed, mut published) = (lines(&claimed), lines(&pair.trust()));
+    claimed.sort();
+    published.sort();
+    assert_eq!(claimed, published);
+}
+
+#[test]
+fn a_verdict_falls_with_what_it_is_about() {
+    let (_, dir) = exported();
+    let made = "convenio-audit key a && convenio-audit report sv ca --trust trust --out v --sign a.sk.pem --time 2026-05-01T00:00:00Z";
+    assert_eq!(run(dir.path(), made).0, 3);
+    let check = "convenio-audit verdict check v --key a.pub";
+    let (code, out, _) = run(dir.path(), check);
+    assert!(code == 0 && out.contains("2026-05-01T00:00:00Z"), "{out}");
+    for (change, reason) in [
+        ("--bundle ca --bundle sv", "BUNDLES"),
+        ("--trust sv/policy", "TRUST"),
+        ("&& convenio-audit key b && convenio-audit verdict check v --key b.pub", "SIGNATURE"),
+        ("&& echo >> v/report.json && convenio-audit verdict check v --key a.pub", "REPORT"),
+    ] {
+        let (code, _, complaint) = run(dir.path(), &format!("{check} {change}"));
+        assert!(code == 1 && complaint.contains(reason), "{change}: {complaint}");
+    }
+    assert_eq!(run(dir.path(), "convenio-audit key a").0, 2, "a key is never overwritten");
+}
+
+#[test]
+fn exit_codes_tell_broken_from_unusable() {
+    let (_, dir) = exported();
+    assert_eq!(run(dir.path(), "convenio-audit report nowhere --trust trust").0, 2);
+    assert_eq!(run(dir.path(), "convenio-audit report sv --trust sv/policy").0, 2);
+    assert_eq!(run(dir.path(), "convenio-audit show sv --trust trust --subject placements/none").0, 1);
+    std::fs::write(dir.path().join("sv/policy"), "nothing").unwrap();
+    for question in
+        ["verify sv", "report sv ca", "replay sv", "checkpoint print sv", "show sv --subject placements/none"]
+    {
+        assert_eq!(run(dir.path(), &format!("convenio-audit {question} --trust trust")).0, 1, "{question}");
+    }
+}
