@@ -16,10 +16,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use convenio_model::Entropy;
 use zeroize::Zeroizing;
 
+mod backup;
 mod cipher;
+mod ledger;
 mod record;
 mod wrapping;
 
+pub use backup::{BackupError, backup, restore};
+pub use ledger::Ledger;
 pub use wrapping::WrappingKey;
 
 use record::{KeyFile, Record};
@@ -96,6 +100,7 @@ pub struct Vault {
     staged: Mutex<Staged>,
     slots: RwLock<HashMap<DataKeyId, Slot>>,
     kek: WrappingKey,
+    ledger: Ledger,
 }
 
 /// What the file does not hold yet.
@@ -117,7 +122,13 @@ impl Vault {
     /// [`VaultError`].
     pub fn open(path: &Path, kek: WrappingKey, entropy: &dyn Entropy) -> Result<Self, VaultError> {
         let (file, slots) = KeyFile::open(path, &kek, entropy)?;
-        Ok(Self { file: Mutex::new(file), staged: Mutex::default(), slots: RwLock::new(slots), kek })
+        Ok(Self {
+            file: Mutex::new(file),
+            staged: Mutex::default(),
+            slots: RwLock::new(slots),
+            kek,
+            ledger: Ledger::beside(path),
+        })
     }
 
     /// Opens the vault `path` with the wrapping key of the file `<path>.kek`, which is made if the vault is new.
@@ -145,7 +156,13 @@ impl Vault {
         beside.push(".kek");
         let kek = WrappingKey::load(Path::new(&beside))?;
         let (file, slots) = KeyFile::open_read_only(path, &kek)?;
-        Ok(Self { file: Mutex::new(file), staged: Mutex::default(), slots: RwLock::new(slots), kek })
+        Ok(Self {
+            file: Mutex::new(file),
+            staged: Mutex::default(),
+            slots: RwLock::new(slots),
+            kek,
+            ledger: Ledger::beside(path),
+        })
     }
 
     /// Makes a data key in memory; it can seal at once. Only [`Self::flush`] makes it outlive the process.
@@ -218,6 +235,22 @@ impl Vault {
         }
         self.slots.write().unwrap_or_else(PoisonError::into_inner).insert(id, Slot::Destroyed);
         Ok(())
+    }
+
+    /// The ledger of erasures beside the vault.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Keys that were destroyed, ascending.
+    #[must_use]
+    pub fn destroyed(&self) -> Vec<DataKeyId> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        let gone = slots.iter().filter(|(_, slot)| matches!(slot, Slot::Destroyed)).map(|(id, _)| *id);
+        let mut gone: Vec<_> = gone.collect();
+        gone.sort_unstable();
+        gone
     }
 
     /// Whether the key is there to seal and open with.

@@ -20,7 +20,7 @@ use crate::file::{create_secret, sync_parent};
 /// Length of a record.
 pub(super) const LEN: usize = 80;
 const BODY: std::ops::Range<usize> = 16..76;
-const MAGIC: [u8; 16] = *b"convenio-vault/1";
+pub(super) const MAGIC: [u8; 16] = *b"convenio-vault/1";
 
 /// An encoded record.
 pub(super) type Record = [u8; LEN];
