@@ -135,11 +135,14 @@ pub struct Controls {
     pub judge: watch::Sender<bool>,
     /// Answer with cosignatures.
     pub cosign: watch::Sender<bool>,
+    /// Destroy the data keys of what was erased.
+    pub shred: watch::Sender<bool>,
 }
 
 impl Default for Controls {
     fn default() -> Self {
-        Self { deliver: watch::Sender::new(true), judge: watch::Sender::new(true), cosign: watch::Sender::new(true) }
+        let on = || watch::Sender::new(true);
+        Self { deliver: on(), judge: on(), cosign: on(), shred: on() }
     }
 }
 
@@ -198,6 +201,7 @@ impl Core {
             open::first_entries(&core, exchange, &parts.epochs).await?;
             open::learn_partner(&core, exchange).await?;
         }
+        crate::erase::restore::run(&core).await?;
         Ok(core)
     }
 
@@ -207,6 +211,13 @@ impl Core {
         tokio::spawn(async move {
             stopped.cancelled().await;
             closing.cancel();
+        });
+        let (retention, stopping) = (crate::erase::retention::run(self.clone()), stop.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = retention => {}
+                () = stopping.cancelled() => {}
+            }
         });
         for exchange in &self.exchanges {
             let judge = crate::inbound::judge::run(self.clone(), exchange.clone());

@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod check;
 pub mod decide;
+pub(crate) mod erase;
 pub mod judge;
 pub mod mirror;
 mod screen;

@@ -6,12 +6,14 @@
 
 pub mod bundle;
 mod core;
+pub mod erase;
 mod error;
 pub mod inbound;
 pub mod journal;
 mod lane;
 mod open;
 pub mod outbound;
+mod parts;
 pub mod publish;
 pub mod reading;
 mod receipt;

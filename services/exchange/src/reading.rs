@@ -2,11 +2,10 @@
 
 use convenio_seal::vault::Vault;
 use convenio_store::{EntryRow, LogId, Store, StoreError};
-use convenio_wire::exchange::v1::{EntryParts, SaltedPart};
+use convenio_wire::exchange::v1::EntryParts;
 
 use crate::core::Core;
-use crate::inbound::mirror::is_marker;
-use crate::outbound::seal::from_rest;
+use crate::parts::opened;
 
 /// Entries of `[begin, end)` of a log with the salts and parts that are still there; an entry without any has none.
 ///
@@ -37,21 +36,7 @@ pub(crate) async fn parts_of(
     rows: &[EntryRow],
 ) -> Result<Vec<EntryParts>, StoreError> {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
-    let mut all: Vec<EntryParts> = Vec::new();
-    for part in store.parts(log, first.index, last.index + 1).await? {
-        let at = usize::try_from(part.index - first.index).unwrap_or(usize::MAX);
-        let row = rows.get(at).ok_or(StoreError::Corrupt("part"))?;
-        let salted = match is_marker(&part) {
-            true => None,
-            false => from_rest(vault, part.key_id, row.record_id, part.part as usize, &part.sealed)?,
-        };
-        if all.last().is_none_or(|last| last.index != part.index) {
-            all.push(EntryParts { index: part.index, parts: Vec::new() });
-        }
-        if let Some(last) = all.last_mut() {
-            last.parts.push(salted.unwrap_or_else(SaltedPart::default));
-        }
-    }
+    let mut all = opened(store, vault, log, rows, first.index, last.index + 1).await?;
     all.retain(|entry| entry.parts.iter().any(|part| !part.part.is_empty()));
     Ok(all)
 }

@@ -9,12 +9,13 @@ use convenio_agreement::act::{Content, Incoming, Kind};
 use convenio_agreement::view::World;
 use convenio_model::{RecordId, Ref};
 use convenio_store::{EntryRow, LogRow, PartRow, StoreError, Subject, ViewKind, Work};
-use convenio_wire::exchange::v1::{Part, statement::Body};
+use convenio_wire::exchange::v1::{Part, Statement, statement::Body};
 use futures::FutureExt;
 
 use super::apply;
 use super::check::{Checked, Form, check, kind_of};
 use super::decide::{self, Verdict};
+use super::erase;
 use super::screen::subject_of;
 use crate::core::{Core, Exchange, Known, released};
 use crate::lane::Lane;
@@ -61,7 +62,15 @@ pub(crate) async fn judge_next(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Re
     let (begin, end) = (mirror.settled, mirror.size.min(mirror.settled + MAX_JUDGED));
     let entries = core.store.entries(lane.log, begin, end).await?;
     let parts = core.store.parts(lane.log, begin, end).await?;
-    let checked = check_all(core, exchange, &lane, entries, parts).await?;
+    let checked = check_all(core, exchange, &lane, entries, parts.clone()).await?;
+    if checked.iter().any(|entry| entry.form.as_ref().is_err_and(|reason| *reason == "PART_MISSING"))
+        && core.store.parts(lane.log, begin, end).await? != parts
+    {
+        // Sealed under another key meanwhile: look again.
+        return Ok(());
+    }
+    let targets = erase::targets(core, &checked).await?;
+    let erases = !targets.is_empty();
     let (job_core, job_exchange, job_lane) = (core.clone(), exchange.clone(), lane.clone());
     let known = core
         .write::<_, StoreError, _>(move |work| {
@@ -69,11 +78,14 @@ pub(crate) async fn judge_next(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Re
                 if work.log(job_lane.log)?.settled != begin {
                     return Ok(None);
                 }
-                judge(work, &job_core, &job_exchange, &job_lane, checked, end).await.map(Some)
+                judge(work, &job_core, &job_exchange, &job_lane, checked, &targets, end).await.map(Some)
             }
             .boxed()
         })
         .await?;
+    if erases {
+        crate::erase::order::carried_out(core).await;
+    }
     if let Some(judged) = known {
         // Keys are learned when they are mirrored; a batch may have come meanwhile.
         exchange.learn(lane.epoch, |known| *known = Known { keys: known.keys.clone(), ..judged });
@@ -115,6 +127,7 @@ async fn judge(
     exchange: &Exchange,
     lane: &Lane,
     checked: Vec<Checked>,
+    targets: &erase::Targets,
     end: u64,
 ) -> Result<Known, StoreError> {
     let mut known = exchange.known(lane.epoch);
@@ -127,6 +140,12 @@ async fn judge(
             Ok(form) if matches!(form.statement.body, Some(Body::Record(_))) => {
                 let verdict = record(work, core, exchange, lane, &mut world, entry, form, &position, &mut seen);
                 verdicts.push(Verdict { index: entry.index, record_id: entry.record_id, refused: verdict.err() });
+            }
+            Ok(Form { statement: Statement { body: Some(Body::Erase(order)), .. }, .. }) => {
+                erase::received(work, core, exchange, &mut world, order, targets).await?;
+            }
+            Ok(Form { statement: Statement { body: Some(Body::EraseAnswer(said)), .. }, .. }) => {
+                erase::answered(work, core, exchange, said).await?;
             }
             Ok(form) => apply::system(work, exchange, lane, &mut world, form, &mut known).await?,
             Err(reason) if entry.is_record => {

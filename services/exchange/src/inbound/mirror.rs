@@ -27,7 +27,7 @@ const MAX_ENTRIES: usize = 1024;
 const HEARTBEAT_MS: u64 = 60_000;
 
 /// A part that was dropped unstored; the row says why in its place.
-const MARKER: [u8; 16] = [0; 16];
+pub(crate) const MARKER: [u8; 16] = [0; 16];
 
 /// Whether a row only says why a part was dropped.
 pub(crate) fn is_marker(part: &PartRow) -> bool {

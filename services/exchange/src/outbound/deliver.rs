@@ -7,13 +7,12 @@ use std::time::Duration;
 use convenio_log::checkpoint::SignedCheckpoint;
 use convenio_log::{Checkpoint, Hash, cosignature};
 use convenio_store::{CheckpointRow, LogRow, StoreError};
-use convenio_wire::exchange::v1::{Batch, Cosigned, EntryParts, Mirrored, SaltedPart};
+use convenio_wire::exchange::v1::{Batch, Cosigned, EntryParts, Mirrored};
 use futures::FutureExt;
 use tokio::sync::mpsc;
 
-use super::seal::from_rest;
 use crate::core::{Core, Exchange, released};
-use crate::inbound::mirror::is_marker;
+use crate::parts::opened;
 use crate::session::{ANSWER, Message, SessionEnd};
 use crate::signer::{Named, log_key, mirror_key};
 use crate::witness::submit::HEARTBEAT;
@@ -144,7 +143,8 @@ pub(crate) async fn unfrozen(core: &Core, exchange: &Exchange) -> Result<(), Ses
 pub(crate) async fn next_batch(core: &Core, exchange: &Exchange, begin: u64) -> Result<Batch, SessionEnd> {
     let head = head_after(core, exchange, begin).await?;
     let mut rows = core.store.entries(exchange.own().log, begin, head.size).await?;
-    let mut parts = open_parts(core, exchange, &rows, begin, head.size).await?;
+    let mut parts =
+        opened(core.store.as_ref(), &core.sealer.vault, exchange.own().log, &rows, begin, head.size).await?;
     let mut head = head;
     if let Some(fits) = fitting(&rows, &parts) {
         let end = begin + fits as u64;
@@ -181,33 +181,6 @@ fn fitting(rows: &[convenio_store::EntryRow], parts: &[EntryParts]) -> Option<us
         }
     }
     None
-}
-
-/// The parts of these entries as they travel; one that was erased is empty.
-pub(crate) async fn open_parts(
-    core: &Core,
-    exchange: &Exchange,
-    rows: &[convenio_store::EntryRow],
-    begin: u64,
-    end: u64,
-) -> Result<Vec<EntryParts>, StoreError> {
-    let mut opened: Vec<EntryParts> = Vec::new();
-    for part in core.store.parts(exchange.own().log, begin, end).await? {
-        let at = usize::try_from(part.index - begin).unwrap_or(usize::MAX);
-        let row = rows.get(at).ok_or(StoreError::Corrupt("part"))?;
-        let salted = if is_marker(&part) {
-            None
-        } else {
-            from_rest(&core.sealer.vault, part.key_id, row.record_id, part.part as usize, &part.sealed)?
-        };
-        if opened.last().is_none_or(|last| last.index != part.index) {
-            opened.push(EntryParts { index: part.index, parts: Vec::new() });
-        }
-        if let Some(last) = opened.last_mut() {
-            last.parts.push(salted.unwrap_or_else(SaltedPart::default));
-        }
-    }
-    Ok(opened)
 }
 
 /// Signs a committed head. Ed25519 is deterministic: the same row always gives the same note.

@@ -8,7 +8,7 @@ use convenio_seal::commitment::commit;
 use convenio_seal::manifest::NodeKeys;
 use convenio_seal::statement::seal_entry;
 use convenio_seal::vault::{DataKeyId, Vault, VaultError};
-use convenio_store::{Staged, StagedPart, StoreError, Subject, SubjectKeyRow, Work};
+use convenio_store::{PartRow, Staged, StagedPart, StoreError, Subject, SubjectKeyRow, Work};
 use convenio_wire::MAX_PARTS;
 use convenio_wire::exchange::v1::{Part, SaltedPart, Statement, statement::Body};
 use prost::Message;
@@ -94,6 +94,18 @@ pub(crate) fn from_rest(
     }
 }
 
+/// Seals a stored part under another key; none if it cannot be opened any more.
+pub(crate) fn reseal(
+    sealer: &Sealer,
+    row: &PartRow,
+    record_id: RecordId,
+    key: DataKeyId,
+) -> Result<Option<StagedPart>, StoreError> {
+    let number = row.part as usize;
+    let Some(salted) = from_rest(&sealer.vault, row.key_id, record_id, number, &row.sealed)? else { return Ok(None) };
+    at_rest(sealer, key, record_id, number, &salted).map(Some)
+}
+
 /// The data key of a subject's parts of one retention class, so that a contract's terms outlive the name.
 pub(crate) async fn data_key(
     work: &mut Work,
@@ -101,9 +113,16 @@ pub(crate) async fn data_key(
     subject: Ref,
     class: &str,
 ) -> Result<DataKeyId, StoreError> {
-    let subject = keyed(subject, class);
+    data_key_of(work, sealer, keyed(subject, class)).await
+}
+
+/// The data key of a subject and class; a new one where there is none, or where it was destroyed.
+pub(crate) async fn data_key_of(work: &mut Work, sealer: &Sealer, subject: Ref) -> Result<DataKeyId, StoreError> {
     if let Some(key) = work.subject_key(subject).await? {
-        return Ok(DataKeyId(key));
+        match sealer.vault.available(DataKeyId(key)) {
+            Err(VaultError::Destroyed | VaultError::Damaged) => work.drop_subject_key(subject),
+            _ => return Ok(DataKeyId(key)),
+        }
     }
     let key = sealer.vault.create(sealer.entropy.as_ref()).map_err(vault_failed)?;
     work.put_subject_key(SubjectKeyRow { subject, key_id: key.0 });
