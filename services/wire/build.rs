@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "convenio/registry/v1/worker.proto",
         "convenio/registry/v1/contract.proto",
         "convenio/registry/v1/placement.proto",
+        "convenio/registry/v1/retention.proto",
         "convenio/consular/v1/consular_service.proto",
         "convenio/node/v1/node_service.proto",
     ];

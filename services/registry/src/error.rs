@@ -94,6 +94,9 @@ pub enum RegistryError {
     /// The placement has crossed: what is shared changes by acts alone.
     #[error("not possible in the present state")]
     State(Vec<Violation>),
+    /// Something keeps what was to be erased: a stable reason.
+    #[error("kept: {0}")]
+    Retained(&'static str),
     /// The exchange under the agreement is stopped.
     #[error("the exchange under this agreement is stopped")]
     Stopped,
@@ -120,7 +123,7 @@ impl RegistryError {
             Self::AlreadyExists(_) | Self::RequestIdReused => Category::AlreadyExists,
             Self::EtagMismatch => Category::Aborted,
             Self::PermissionDenied(_) => Category::PermissionDenied,
-            Self::NotInForce(_) | Self::State(_) | Self::Stopped => Category::FailedPrecondition,
+            Self::NotInForce(_) | Self::State(_) | Self::Retained(_) | Self::Stopped => Category::FailedPrecondition,
             Self::Refused(refused) => match refused.refusal {
                 Refusal::UnknownAct(_) => Category::InvalidArgument,
                 Refusal::Sequence => Category::Aborted,
@@ -146,6 +149,7 @@ impl RegistryError {
             Self::PurposeRequired => "PURPOSE_REQUIRED",
             Self::NotInForce(_) => "NOT_IN_FORCE",
             Self::State(_) => "LIFECYCLE",
+            Self::Retained(reason) => reason,
             Self::Stopped => "STOPPED",
             Self::Refused(refused) => match refused.refusal {
                 Refusal::UnknownAct(_) => "UNKNOWN_ACT",

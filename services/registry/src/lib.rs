@@ -19,6 +19,7 @@ pub mod refusal;
 mod registers;
 mod request;
 mod resource;
+mod retention;
 mod row;
 mod rules;
 mod save;

@@ -21,6 +21,8 @@ pub(crate) enum List {
     Contracts = 5,
     Placements = 6,
     Events = 7,
+    Erasures = 8,
+    Holds = 9,
 }
 
 /// The part of a list that was asked for.
@@ -65,7 +67,8 @@ impl Page {
         items.last().filter(|_| more).map(|last| self.token(id(last))).unwrap_or_default()
     }
 
-    fn token(&self, last: Ref) -> String {
+    /// The token of what follows `last`.
+    pub fn token(&self, last: Ref) -> String {
         let mut bytes = vec![VERSION, self.list as u8];
         bytes.extend_from_slice(&last.0);
         URL_SAFE_NO_PAD.encode(bytes)

@@ -33,6 +33,7 @@ pub mod client {
     pub use crate::generated::convenio::registry::v1::employer_service_client::EmployerServiceClient;
     pub use crate::generated::convenio::registry::v1::job_order_service_client::JobOrderServiceClient;
     pub use crate::generated::convenio::registry::v1::placement_service_client::PlacementServiceClient;
+    pub use crate::generated::convenio::registry::v1::retention_service_client::RetentionServiceClient;
     pub use crate::generated::convenio::registry::v1::worker_service_client::WorkerServiceClient;
 }
 
@@ -43,6 +44,6 @@ pub mod server {
     pub use crate::generated::convenio::node::v1::node_service_server;
     pub use crate::generated::convenio::registry::v1::{
         agency_service_server, contract_service_server, employer_service_server, job_order_service_server,
-        placement_service_server, worker_service_server,
+        placement_service_server, retention_service_server, worker_service_server,
     };
 }

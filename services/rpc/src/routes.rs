@@ -12,7 +12,7 @@ use crate::principals::Principals;
 use crate::server::{
     agency_service_server, consular_service_server, contract_service_server, employer_service_server,
     exchange_service_server, job_order_service_server, node_service_server, placement_service_server,
-    worker_service_server,
+    retention_service_server, worker_service_server,
 };
 use crate::services::UseCases;
 use crate::services::consular::Consular;
@@ -25,13 +25,14 @@ const MAX_REQUEST: usize = 4 * 1024 * 1024;
 const MAX_CONSULAR: usize = 1024 * 1024;
 
 /// Names of the services whose health is served, beside the node's own, which is the empty name.
-const SERVICES: [&str; 9] = [
+const SERVICES: [&str; 10] = [
     agency_service_server::SERVICE_NAME,
     employer_service_server::SERVICE_NAME,
     job_order_service_server::SERVICE_NAME,
     worker_service_server::SERVICE_NAME,
     contract_service_server::SERVICE_NAME,
     placement_service_server::SERVICE_NAME,
+    retention_service_server::SERVICE_NAME,
     consular_service_server::SERVICE_NAME,
     exchange_service_server::SERVICE_NAME,
     node_service_server::SERVICE_NAME,
@@ -83,7 +84,10 @@ pub async fn routes(registry: Arc<Registry>, principals: Principals) -> Rpc {
             contract_service_server::ContractServiceServer::new(cases.clone()).max_decoding_message_size(MAX_REQUEST),
         )
         .add_service(
-            placement_service_server::PlacementServiceServer::new(cases).max_decoding_message_size(MAX_REQUEST),
+            placement_service_server::PlacementServiceServer::new(cases.clone()).max_decoding_message_size(MAX_REQUEST),
+        )
+        .add_service(
+            retention_service_server::RetentionServiceServer::new(cases).max_decoding_message_size(MAX_REQUEST),
         )
         .add_service(
             consular_service_server::ConsularServiceServer::new(Consular::new(registry))

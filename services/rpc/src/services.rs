@@ -8,6 +8,7 @@ pub(crate) mod exchange;
 mod job_order;
 pub(crate) mod node;
 mod placement;
+mod retention;
 mod worker;
 
 use std::sync::Arc;
