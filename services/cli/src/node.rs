@@ -1,5 +1,8 @@
 //! `convenio node`: run a node, check its configuration, make its keys.
 
+mod keystore;
+mod retention;
+
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -37,6 +40,10 @@ pub struct NodeArgs {
 enum NodeCommand {
     /// Make a node's operational keys, and the manifest that the party's roots sign
     Keys(KeysArgs),
+    /// Back up the data keys, and bring them back
+    Keystore(keystore::KeystoreArgs),
+    /// See what is due to be erased
+    Retention(retention::RetentionArgs),
 }
 
 #[derive(Args, Debug)]
@@ -57,12 +64,16 @@ struct KeysArgs {
 /// # Errors
 /// One message that names the file, line and key, the port, or the database.
 pub fn run(args: NodeArgs) -> anyhow::Result<()> {
-    if let Some(NodeCommand::Keys(args)) = args.command {
-        return keys(&args);
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+    match args.command {
+        Some(NodeCommand::Keys(args)) => return keys(&args),
+        Some(NodeCommand::Keystore(args)) => return keystore::run(args),
+        Some(NodeCommand::Retention(args)) => return runtime()?.block_on(retention::run(args)),
+        None => {}
     }
     let path = args.config.context("--config is missing")?;
     let config = Config::load(&path)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
+    let runtime = runtime()?;
     if args.check {
         return runtime.block_on(check(&path, &config));
     }

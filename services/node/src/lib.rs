@@ -9,8 +9,10 @@ mod export;
 pub mod logging;
 mod node;
 pub mod pki;
+mod retention;
 pub mod tls;
 
 pub use config::Config;
 pub use export::{BundleError, export};
 pub use node::{Node, StartError, check_database};
+pub use retention::due;
