@@ -12,7 +12,7 @@ use convenio_model::Ref;
 use convenio_wire::exchange::v1::{ActKind, Outcome, OutcomeDetail, Part, statement::Body};
 use prost::Message;
 
-use crate::ledger::{Entry, Ledger};
+use crate::ledger::{Entry, Ledger, PartId};
 
 /// Reasons that the rules give; every other one is of the form of an entry.
 const MERITS: [&str; 4] = ["GATE", "NOT_GOVERNOR", "SEQUENCE", "QUOTA"];
@@ -22,8 +22,10 @@ const ATTESTED: Local = Local { consent: true, of_age: true, return_offer_shown:
 pub struct Folded {
     /// What it knows.
     pub world: World,
-    /// Placements with own acts whose parts are gone: nobody can replay them.
+    /// Placements with acts whose leading part is gone: nobody can replay them.
     pub unknowable: BTreeSet<Ref>,
+    /// Parts that are gone by ERASE.
+    pub erased: BTreeSet<PartId>,
 }
 
 /// Replays one side of an agreement. The error says what does not hold, and where.
@@ -31,7 +33,7 @@ pub struct Folded {
 /// # Errors
 /// What does not hold.
 pub fn fold(exchange: &Exchange, ledger: &Ledger) -> Result<Folded, String> {
-    let folded = Folded { world: World::default(), unknowable: BTreeSet::new() };
+    let folded = Folded { world: World::default(), unknowable: BTreeSet::new(), erased: ledger.erased() };
     let mut replay = Replay { exchange, ledger, folded, absorbed: 0, decided: 0 };
     for entry in &ledger.own {
         let peer = entry.statement.peer.unwrap_or_default().size;
@@ -70,12 +72,14 @@ impl Replay<'_> {
         if !matches!(entry.statement.body, Some(Body::Record(_))) {
             return Ok(());
         }
-        let Some(parts) = entry.decoded() else {
-            let lead = entry.parts.first().and_then(|p| Part::decode(p.as_ref()?.part.as_slice()).ok());
-            self.folded.unknowable.extend(lead.and_then(|lead| subject(&lead)));
+        let Some(parts) = entry.kept(&self.folded.erased) else {
+            self.folded.unknowable.extend(entry.subject);
             return Ok(());
         };
         let (lead, act, kind, id) = self.act(&parts)?;
+        if self.folded.unknowable.contains(&id) {
+            return Ok(());
+        }
         let engine = self.exchange.engine();
         let world = &mut self.folded.world;
         if kind == Kind::Notice {
@@ -110,8 +114,18 @@ impl Replay<'_> {
         if refused.is_some_and(|reason| !MERITS.contains(&reason)) {
             return Ok(());
         }
-        let parts = entry.decoded().ok_or("judged without all its parts")?;
+        let Some(parts) = entry.kept(&self.folded.erased) else {
+            let lead = (entry.record_id(), 0);
+            if !self.folded.erased.contains(&lead) {
+                return Err("judged without all its parts".to_owned());
+            }
+            self.folded.unknowable.extend(entry.subject);
+            return Ok(());
+        };
         let (lead, act, kind, id) = self.act(&parts)?;
+        if self.folded.unknowable.contains(&id) {
+            return Ok(());
+        }
         let engine = self.exchange.engine();
         let stage = engine.stage_of(&self.folded.world, id, &act, kind);
         let content = content(self.exchange, &parts, stage)?;

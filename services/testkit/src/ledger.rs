@@ -1,6 +1,6 @@
 //! What a node keeps, read back: its two logs of an agreement with their parts opened.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use convenio_exchange::{Core, Exchange};
@@ -8,7 +8,7 @@ use convenio_model::{RecordId, Ref};
 use convenio_seal::statement::claimed_statement;
 use convenio_seal::vault::{DataKeyId, Vault};
 use convenio_store::{LogId, LogRow};
-use convenio_wire::exchange::v1::{Outcome, Part, SaltedPart, Statement, statement::Body};
+use convenio_wire::exchange::v1::{EraseAnswer, Outcome, Part, SaltedPart, Statement, statement::Body};
 use prost::Message;
 
 /// A node's books: its database and its data keys.
@@ -31,6 +31,8 @@ pub struct Entry {
     pub statement: Statement,
     /// Its parts as they are stored, in order; none where one was dropped or its key destroyed.
     pub parts: Vec<Option<SaltedPart>>,
+    /// What a RECORD is about, as the node noted it.
+    pub subject: Option<Ref>,
 }
 
 impl Entry {
@@ -53,6 +55,17 @@ impl Entry {
             Some(Body::Outcome(outcome)) => Some(outcome),
             _ => None,
         }
+    }
+
+    /// Parts, decoded, without those that were erased; none if the leading one is gone or another is missing.
+    #[must_use]
+    pub fn kept(&self, erased: &BTreeSet<PartId>) -> Option<Vec<Part>> {
+        let id = self.record_id();
+        let gone = |number: usize| u32::try_from(number).is_ok_and(|part| erased.contains(&(id, part)));
+        let parts = self.parts.iter().enumerate().filter(|(number, part)| part.is_some() || !gone(*number));
+        let parts = parts.map(|(_, part)| Part::decode(part.as_ref()?.part.as_slice()).ok());
+        let leads = self.parts.first().is_some_and(Option::is_some);
+        parts.collect::<Option<Vec<_>>>().filter(|parts| leads && !parts.is_empty())
     }
 
     /// Parts, decoded; none unless all are there and every commitment has one.
@@ -80,7 +93,43 @@ pub struct Ledger {
     pub peer_row: LogRow,
 }
 
+/// A part of a record.
+pub type PartId = (RecordId, u32);
+
 impl Ledger {
+    /// Parts whose erasure this side ordered, and those of the partner's that it says it erased.
+    #[must_use]
+    pub fn erased(&self) -> BTreeSet<PartId> {
+        let own = self.own.iter().filter_map(|entry| match &entry.statement.body {
+            Some(Body::Erase(order)) => Some((Ref::from_slice(&order.record_id).ok()?, order.part)),
+            Some(Body::EraseAnswer(said)) if said.answer == "ERASED" => {
+                Some((Ref::from_slice(&said.record_id).ok()?, said.part))
+            }
+            _ => None,
+        });
+        own.collect()
+    }
+
+    /// Answers to the ERASE of a part, in the order of `log`.
+    #[must_use]
+    pub fn answers(log: &[Entry], part: PartId) -> Vec<&EraseAnswer> {
+        let answers = log.iter().filter_map(|entry| match &entry.statement.body {
+            Some(Body::EraseAnswer(said)) => Some(said),
+            _ => None,
+        });
+        answers.filter(|said| said.record_id == part.0.0 && said.part == part.1).collect()
+    }
+
+    /// Parts whose erasure the entries of `log` order.
+    #[must_use]
+    pub fn orders(log: &[Entry]) -> BTreeSet<PartId> {
+        let orders = log.iter().filter_map(|entry| match &entry.statement.body {
+            Some(Body::Erase(order)) => Some((Ref::from_slice(&order.record_id).ok()?, order.part)),
+            _ => None,
+        });
+        orders.collect()
+    }
+
     /// The decisions of `outcomes` about the entry at `index`: none, or a rejection's reason, for each that covers it.
     #[must_use]
     pub fn decisions(outcomes: &[Entry], index: u64) -> Vec<Option<String>> {
@@ -122,6 +171,7 @@ impl Books {
         let entry = |row: convenio_store::EntryRow| Entry {
             index: row.index,
             statement: claimed_statement(&row.bytes).unwrap_or_default(),
+            subject: row.subject.map(|subject| subject.id),
             parts: parts.remove(&row.index).unwrap_or_default(),
             bytes: row.bytes,
         };

@@ -1,5 +1,6 @@
 //! Two states, the line between them and one clock.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +64,21 @@ impl Pair {
         let pair = Self { treaty, link, clock, origin, destination, _nodes: None };
         pair.settle().await;
         pair
+    }
+
+    /// Ends both processes and starts them again; `meanwhile` sees the folders of both.
+    pub async fn restarted(self, seed: u64, meanwhile: impl FnOnce(&Path, &Path)) -> Self {
+        let Self { treaty, link, clock, origin, destination, _nodes } = self;
+        link.cut();
+        drop(link);
+        let (origin, destination) = (origin.end().await, destination.end().await);
+        meanwhile(origin.path(), destination.path());
+        let (ours, theirs) = (&treaty.origin, &treaty.destination);
+        let origin = Side::open_in(origin, &treaty, ours, theirs, &clock, seed).await;
+        let destination = Side::open_in(destination, &treaty, theirs, ours, &clock, seed).await;
+        let link = Link::new(&origin.core, &destination.core);
+        link.heal();
+        Self { treaty, link, clock, origin, destination, _nodes }
     }
 
     /// Waits until everything is delivered, judged and answered.

@@ -26,12 +26,25 @@ pub struct Side {
     pub dir: TempDir,
     /// File of data keys that a whole node has open; read again whenever the books are.
     keys_of_node: Option<PathBuf>,
+    /// Database of a side that is no whole node.
+    store: Option<Arc<SqliteStore>>,
     stop: CancellationToken,
 }
 
 impl Side {
     pub(crate) async fn open(treaty: &Treaty, own: &Party, other: &Party, clock: &ManualClock, seed: u64) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::open_in(tempfile::tempdir().unwrap(), treaty, own, other, clock, seed).await
+    }
+
+    /// Opens a state on the files of `dir`.
+    pub(crate) async fn open_in(
+        dir: TempDir,
+        treaty: &Treaty,
+        own: &Party,
+        other: &Party,
+        clock: &ManualClock,
+        seed: u64,
+    ) -> Self {
         let entropy = Arc::new(SeededEntropy::labelled(seed, &format!("{}/node", own.party)));
         let vault = Arc::new(Vault::open_beside(&dir.path().join("data.keys"), entropy.as_ref()).unwrap());
         let store = SqliteStore::open(&dir.path().join("node.db"), &own.node).await.unwrap();
@@ -41,7 +54,7 @@ impl Side {
             party: own.party.clone(),
             clock: Arc::new(clock.clone()),
             entropy,
-            store,
+            store: store.clone(),
             vault: vault.clone(),
             keys: own.keys.clone(),
             agreements: treaty.packs.iter().map(|pack| (pack.clone(), partner.clone())).collect(),
@@ -52,14 +65,14 @@ impl Side {
         let core = Core::open(parts).await.unwrap();
         let stop = CancellationToken::new();
         core.start(&stop);
-        Self { core, vault, keys: own.keys.clone(), dir, keys_of_node: None, stop }
+        Self { core, vault, keys: own.keys.clone(), dir, keys_of_node: None, store: Some(store), stop }
     }
 
     /// A side of a whole node, which its own books and the traces look into.
     pub(crate) fn of_node(books: Books, keys: Arc<NodeKeys>, data_keys: PathBuf) -> Self {
         let Books { core, vault } = books;
         let (dir, stop) = (tempfile::tempdir().unwrap(), CancellationToken::new());
-        Self { core, vault, keys, dir, keys_of_node: Some(data_keys), stop }
+        Self { core, vault, keys, dir, keys_of_node: Some(data_keys), store: None, stop }
     }
 
     /// The exchange under an agreement.
@@ -84,6 +97,25 @@ impl Side {
     /// Holds or resumes judging.
     pub fn judges(&self, on: bool) {
         self.core.controls.judge.send_replace(on);
+    }
+
+    /// Ends the state as a process ends; its files stay.
+    ///
+    /// # Panics
+    /// If something holds them for ten seconds.
+    pub(crate) async fn end(mut self) -> TempDir {
+        self.stop.cancel();
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        let (store, vault) = (self.store.take().unwrap(), Arc::downgrade(&self.vault));
+        drop(self);
+        for _ in 0..10_000 {
+            if Arc::strong_count(&store) == 1 && vault.strong_count() == 0 {
+                store.close().await;
+                return dir;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        panic!("an ended state still holds its files");
     }
 
     /// Database file.

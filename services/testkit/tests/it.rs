@@ -5,6 +5,7 @@ mod it {
     mod canaries;
     mod consulate;
     mod dishonest;
+    mod erasure;
     mod faults;
     mod flaws;
     mod links;

@@ -1,13 +1,14 @@
 //! For each fix of the executable model that does not concern a lost disk: the model's shortest trace, played on two real
-//! nodes by holding single steps, and what the fixed model says of it. (`hold_release_erases` needs ERASE, which this
-//! version does not issue.)
+//! nodes by holding single steps, and what the fixed model says of it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use convenio_agreement::act::{Kind, Refusal};
+use convenio_exchange::erase::order::Progress;
 use convenio_exchange::session::Message;
+use convenio_model::RecordId;
 use convenio_seal::vault::DataKeyId;
 use convenio_store::StoreError;
 use convenio_testkit::ledger::{Entry, Ledger};
@@ -303,6 +304,36 @@ async fn erased_is_rejected() {
     assert_eq!(view.rejected.unwrap().reason, "PART_MISSING");
     assert_eq!(pair.destination.placement(&case).await.state, "");
     pair.check().await;
+}
+
+/// `O nominate p1, O erase O.nominate:p1, D judge, D lift O.nominate:p1`: REFUSED is interim; once the hold is lifted the
+/// recipient erases and answers ERASED, unasked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hold_release_erases() {
+    let pair = pair_in_process(22, 1).await;
+    let case = Case::new("p1", "order");
+    let nominated = pair.origin.act(&case, "nominate").await.unwrap().record_id.unwrap();
+    pair.settle().await;
+    let hold = pair.destination.hold(&case, "", 12).await.unwrap();
+    let ordered = pair.origin.erase(nominated, 1, "consent-withdrawn").await.unwrap();
+    pair.check().await;
+    let held = (Progress::Refused, "RETAINED".to_owned());
+    assert_eq!(pair.origin.progress(&ordered).await, held);
+    assert!(!is_erased(&pair.destination, nominated).await && is_erased(&pair.origin, nominated).await);
+    pair.destination.release(&case, hold).await.unwrap();
+    pair.settle().await;
+    assert_eq!(pair.origin.progress(&ordered).await, (Progress::Erased, String::new()));
+    assert!(is_erased(&pair.destination, nominated).await);
+    let answers = ledger(&pair.destination).await.own;
+    let words: Vec<_> = Ledger::answers(&answers, (nominated, 1)).iter().map(|said| said.answer.clone()).collect();
+    assert_eq!(words, ["REFUSED", "ERASED"]);
+    pair.destination.act(&case, "offer").await.unwrap();
+    pair.check().await;
+}
+
+/// Whether the second part of a record is erased at a side.
+async fn is_erased(side: &Side, record: RecordId) -> bool {
+    side.stored(record).await.iter().any(|row| row.part == 1 && row.sealed == b"ERASED")
 }
 
 /// `…, D cosign, network loses COSIGNED`: HELLO serves the cosignature again, and nothing else has to.
