@@ -219,7 +219,8 @@ impl Writer<'_> {
         if code == "A6" && self.audit.comparison().is_none() {
             return Some(self.not_recorded(code));
         }
-        if !holds && !(of_integrity && read) {
+        let judged = holds || of_integrity && read;
+        if !judged {
             return Some(Silent::Indeterminate(self.say.say("condition-integrity")));
         }
         if of_integrity {

@@ -23,7 +23,8 @@ fn question(check: Check) -> &'static str {
         Check::Entry | Check::Statement => "A2",
         Check::Trust | Check::Agreement | Check::Cosignature | Check::Keys => "A3",
         Check::Sequence | Check::Parts | Check::Outcome | Check::Epoch => "A4",
-        Check::PeerCheckpoint | Check::Pinned | Check::Witness | Check::Clock => "A5",
+        Check::PeerCheckpoint | Check::Pinned | Check::Witness => "A5",
+        Check::Clock => "A14",
         Check::Erasure => "A18",
         Check::Compare => "A6",
     }
@@ -55,7 +56,7 @@ pub(super) fn tally(audit: &Audit, trust: &TrustFile, ledger: &mut Ledger) {
     ledger.counts.bounded = logs.values().map(|(_, delivered)| delivered).sum();
     ledger.counts.pinned =
         trust.checkpoints.iter().filter(|pinned| logs.contains_key(&*pinned.origin.to_string())).count() as u64;
-    ledger.of("A5").examined = audit.bundles().map(|bundle| super::times::heads(bundle)).sum();
+    ledger.of("A5").examined = audit.bundles().map(super::times::heads).sum();
     for one in audit.verifications() {
         problems(ledger, &one.problems, one.problem_count);
         let fresh = |problem: &&Problem| seldom(audit, one.findings.as_ptr(), problem);
