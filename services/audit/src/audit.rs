@@ -11,19 +11,17 @@
 //!
 //! Memory stays bounded however long the logs are: what does not fit is spooled to files below [`Options::work`].
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use convenio_agreement::Pack;
-use convenio_agreement::lifecycle::Role;
 use convenio_seal::TrustFile;
 
 use crate::compare::{self, Comparison};
 use crate::evidence::LocalRefusal;
-use crate::history::{At, EntryRecord, Exchange, History, Place, ReplaySummary, ReplayedRecord, SubjectView, Visit};
+use crate::history::{At, EntryRecord, Exchange, History, Place, ReplaySummary, Visit};
 use crate::problem::Unusable;
-use crate::replay::{self, Replay, Side};
+use crate::replay;
 use crate::verify::{Checked, Verification, check};
 
 /// What has been done of a step that takes long.
@@ -57,6 +55,7 @@ pub struct Audit {
     first: Checked,
     second: Option<Checked>,
     comparison: Option<Comparison>,
+    options: Options,
 }
 
 impl Audit {
@@ -67,8 +66,8 @@ impl Audit {
     pub fn open(first: &Path, second: Option<&Path>, trust: &TrustFile, options: &Options) -> Result<Self, Unusable> {
         let first = check(first, trust, options)?;
         let second = second.map(|path| check(path, trust, options)).transpose()?;
-        let comparison = second.as_ref().map(|second| compare::of(&first, second).0);
-        Ok(Self { first, second, comparison })
+        let comparison = second.as_ref().map(|second| compare::of(&first, second, options)).transpose()?;
+        Ok(Self { first, second, comparison, options: options.clone() })
     }
 
     /// Whether integrity holds: of the bundle, or of both and between them.
@@ -106,13 +105,7 @@ impl Audit {
     /// The exchanges whose logs in both directions are here.
     #[must_use]
     pub fn exchanges(&self) -> Vec<Exchange> {
-        let replays = self.replays();
-        let exchange = |replay: &Replay| Exchange {
-            pack: replay.pack.clone(),
-            origin_logs: vec![replay.origin.log.clone()],
-            destination_logs: vec![replay.destination.log.clone()],
-        };
-        replays.iter().map(exchange).collect()
+        replay::exchanges(&self.first)
     }
 
     /// The entry at `index` of the log `origin`; none if no bundle holds it.
@@ -127,73 +120,35 @@ impl Audit {
     ///
     /// # Errors
     /// [`Unusable::Io`] where temporary files cannot be written.
-    pub fn replay(&self, exchange: &Exchange, _at: &At, visit: &mut dyn Visit) -> Result<ReplaySummary, Unusable> {
-        let mut summary = ReplaySummary::default();
-        for replay in self.replays().iter().filter(|replay| replay.pack.id() == exchange.pack.id()) {
-            let short = replay.destination.demand.iter().filter(|(_, demand)| demand.excess > 0);
-            let short = short.filter(|(order, _)| replay.destination.world.order(**order).is_some());
-            visit.start(exchange, &short.map(|(order, demand)| (*order, demand.clone())).collect::<Vec<_>>());
-            for history in histories(replay) {
-                summary.records += history.records.len() as u64;
-                summary.placements += u64::from(history.subject.starts_with("placements/"));
-                summary.disagreements += u64::from(history.disagreement.is_some());
-                visit.history(history);
-            }
+    pub fn replay(&self, exchange: &Exchange, at: &At, visit: &mut dyn Visit) -> Result<ReplaySummary, Unusable> {
+        if !self.holds() {
+            return Ok(ReplaySummary::default());
         }
-        Ok(summary)
+        replay::run(&self.first, self.second.as_ref(), exchange, at, &self.options, visit)
     }
 
     /// Replays one subject (`placements/<uuid>`, `jobOrders/<uuid>`, `agencies/<uuid>`); none if no record is about it.
     ///
     /// # Errors
     /// As [`Self::replay`].
-    pub fn history(&self, exchange: &Exchange, subject: &str, _at: &At) -> Result<Option<History>, Unusable> {
-        let replays = self.replays();
-        let replay = replays.iter().find(|replay| replay.pack.id() == exchange.pack.id());
-        Ok(replay.and_then(|replay| histories(replay).into_iter().find(|history| history.subject == subject)))
-    }
-
-    fn replays(&self) -> Vec<Replay> {
-        if self.holds() { replay::run(&self.first, self.second.as_ref()) } else { Vec::new() }
+    pub fn history(&self, exchange: &Exchange, subject: &str, at: &At) -> Result<Option<History>, Unusable> {
+        let mut only = Only { subject, found: None };
+        self.replay(exchange, at, &mut only)?;
+        Ok(only.found)
     }
 }
 
-fn histories(replay: &Replay) -> Vec<History> {
-    let mut records: BTreeMap<&str, Vec<ReplayedRecord>> = BTreeMap::new();
-    for side in replay.sides() {
-        for act in &side.acts {
-            records.entry(&act.subject).or_default().push(replay.record(side, act));
-        }
-    }
-    let disagreements: BTreeMap<String, String> =
-        replay.disagreements().into_iter().map(|(id, text)| (format!("placements/{id}"), text)).collect();
-    let history = |(subject, mut records): (&str, Vec<ReplayedRecord>)| {
-        records.sort_by_key(|record| record.time_ms);
-        let (origin, destination) = (view(&replay.origin, subject), view(&replay.destination, subject));
-        let of = |view: &Option<SubjectView>, role| match view {
-            Some(SubjectView::Placement(view)) => replay.discrepancies(role, view),
-            _ => Vec::new(),
-        };
-        let (a, b) = (of(&origin, Role::Origin), of(&destination, Role::Destination));
-        History {
-            subject: subject.to_owned(),
-            discrepancies: if a.len() >= b.len() { a } else { b },
-            disagreement: disagreements.get(subject).cloned(),
-            records,
-            origin,
-            destination,
-        }
-    };
-    records.into_iter().map(history).collect()
+/// Keeps the history of one subject.
+struct Only<'o> {
+    subject: &'o str,
+    found: Option<History>,
 }
 
-fn view(side: &Side, subject: &str) -> Option<SubjectView> {
-    let (kind, id) = subject.split_once('/')?;
-    let id = id.parse().ok()?;
-    match kind {
-        "placements" => side.world.placement(id).cloned().map(SubjectView::Placement),
-        "jobOrders" => side.world.order(id).cloned().map(SubjectView::Order),
-        _ => side.world.agency(id).cloned().map(SubjectView::Agency),
+impl Visit for Only<'_> {
+    fn history(&mut self, history: History) {
+        if history.subject == self.subject {
+            self.found = Some(history);
+        }
     }
 }
 

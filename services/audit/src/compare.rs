@@ -6,8 +6,9 @@ use convenio_seal::TrustFile;
 use serde::Serialize;
 
 use crate::audit::Options;
+use crate::history::{At, History, SubjectView, Visit};
 use crate::problem::{Check, Problem, Problems, Unusable};
-use crate::replay::{self, Replay};
+use crate::replay;
 pub use crate::verify::COLLUSION;
 use crate::verify::tree::Roots;
 use crate::verify::{Checked, CheckedLog, Verification, check};
@@ -55,11 +56,11 @@ pub struct LogComparison {
 pub fn compare(a: &Path, b: &Path, trust: &TrustFile) -> Result<Comparison, Unusable> {
     let options = Options::default();
     let (a, b) = (check(a, trust, &options)?, check(b, trust, &options)?);
-    Ok(of(&a, &b).0)
+    of(&a, &b, &options)
 }
 
-/// The comparison, and the replay of what both hold if they agree on the logs.
-pub(crate) fn of(a: &Checked, b: &Checked) -> (Comparison, Vec<Replay>) {
+/// The comparison; both sides are replayed if the bundles agree on the logs.
+pub(crate) fn of(a: &Checked, b: &Checked, options: &Options) -> Result<Comparison, Unusable> {
     let mut problems = Problems::default();
     if a.packs.keys().ne(b.packs.keys()) {
         problems.push(Problem::new(Check::Compare, "the bundles hold different agreement versions"));
@@ -71,19 +72,14 @@ pub(crate) fn of(a: &Checked, b: &Checked) -> (Comparison, Vec<Replay>) {
         logs.push(other);
     }
     logs.sort_by(|x, y| x.origin.cmp(&y.origin));
-    let mut replays = Vec::new();
-    let mut placements = 0;
-    if problems.count() == 0 && a.verification.holds && b.verification.holds {
-        replays = replay::run(a, Some(b));
-        for replay in &replays {
-            placements += replay.origin.world.placements().count() as u64;
-            for (id, text) in replay.disagreements() {
-                let text = format!("the replays of both sides disagree on placements/{id}: {text}");
-                problems.push(Problem::new(Check::Compare, text));
-            }
+    let mut compared = Compared { placements: 0, problems: &mut problems };
+    if compared.problems.count() == 0 && a.verification.holds && b.verification.holds {
+        for exchange in replay::exchanges(a) {
+            replay::run(a, Some(b), &exchange, &At::End, options, &mut compared)?;
         }
     }
-    let comparison = Comparison {
+    let placements = compared.placements;
+    Ok(Comparison {
         holds: a.verification.holds && b.verification.holds && problems.count() == 0,
         a: a.verification.clone(),
         b: b.verification.clone(),
@@ -92,8 +88,24 @@ pub(crate) fn of(a: &Checked, b: &Checked) -> (Comparison, Vec<Replay>) {
         problem_count: problems.count(),
         problems: problems.into_list(),
         note: COLLUSION,
-    };
-    (comparison, replays)
+    })
+}
+
+/// Collects where the replays of both sides differ.
+struct Compared<'c> {
+    placements: u64,
+    problems: &'c mut Problems,
+}
+
+impl Visit for Compared<'_> {
+    fn history(&mut self, history: History) {
+        let known = history.origin.as_ref().or(history.destination.as_ref());
+        self.placements += u64::from(matches!(known, Some(SubjectView::Placement(_))));
+        if let Some(text) = history.disagreement {
+            let text = format!("the replays of both sides disagree on {}: {text}", history.subject);
+            self.problems.push(Problem::new(Check::Compare, text).because("DISAGREEMENT"));
+        }
+    }
 }
 
 fn one(own: &Checked, log: &CheckedLog, other: &Checked, problems: &mut Problems) -> LogComparison {

@@ -3,149 +3,103 @@
 //!
 //! A side applies its own entries in order, each after those entries of its partner that lie below the entry's `peer`
 //! position; the partner's RECORDs count once an OUTCOME of this side accepts them, its own once one of the partner does.
+//! A record is judged by the agreement version under which it was issued and by what its issuer, or its judge, knew.
+//!
+//! Three passes keep memory bounded. The logs are read once and their RECORDs spooled by subject. Each subject is folded
+//! alone for what others depend on: seats, and the notices of orders and agencies. Then each is folded again and judged
+//! beside these. Decisions stand in the logs, so no verdict of a replay changes what it folds.
 
 mod act;
+mod chain;
 mod cursor;
+mod fold;
+mod gather;
+mod passes;
 mod shared;
-mod side;
+mod spool;
+mod timeline;
 
-use convenio_agreement::Pack;
-use convenio_agreement::act::Kind;
-use convenio_agreement::engine::{Discrepancy, Engine};
 use convenio_agreement::lifecycle::Role;
-use convenio_agreement::view::{PlacementView, World};
-use convenio_model::{RecordId, Ref};
 
-use crate::history::{EntryRecord, Place, ReplayedRecord, TimeBounds};
-use crate::verify::{Checked, CheckedLog};
+use crate::history::{At, EntryRecord, Exchange, Place, ReplaySummary, TimeBounds, Visit};
+use crate::problem::Unusable;
+use crate::verify::{Checked, CheckedLog, chains};
 
 pub use act::{ActOutcome, ReplayedAct};
-pub use side::{Demand, Divergence, Side};
+pub use timeline::Demand;
 
-/// One agreement between two parties, replayed.
-pub struct Replay {
-    /// The agreement in force at the end of the logs.
-    pub pack: Pack,
-    /// The origin's side.
-    pub origin: Side,
-    /// The destination's side.
-    pub destination: Side,
+/// A decision of one side that the rules do not give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Divergence {
+    /// Index in the partner's log.
+    pub index: u64,
+    /// Subject.
+    pub subject: String,
+    /// What was decided: `ACCEPTED` or the reason.
+    pub decided: String,
+    /// What the rules say.
+    pub replayed: String,
 }
 
-impl Replay {
-    /// A side by its role.
-    #[must_use]
-    pub fn side(&self, role: Role) -> &Side {
-        match role {
-            Role::Origin => &self.origin,
-            Role::Destination => &self.destination,
+/// The exchanges whose logs in both directions a bundle holds.
+pub(crate) fn exchanges(checked: &Checked) -> Vec<Exchange> {
+    let all = chains(&checked.logs);
+    let name = |at: &usize| checked.logs[*at].line().name.clone();
+    let mut found = Vec::new();
+    for own in &all {
+        let first = &checked.logs[own[0]];
+        let reverse = |other: &&Vec<usize>| {
+            let (a, b) = (&first.line().origin, &checked.logs[other[0]].line().origin);
+            a.agreement == b.agreement && a.issuer == b.recipient && a.recipient == b.issuer
+        };
+        let active = own.iter().rev().find_map(|at| checked.logs[*at].activations.last());
+        let Some(pack) = active.and_then(|(_, digest)| checked.packs.get(digest)) else { continue };
+        let role = pack.role_of(&first.opening.keys.party);
+        if let (Some(Role::Origin), Some(peer)) = (role, all.iter().find(reverse)) {
+            found.push(Exchange {
+                pack: pack.clone(),
+                origin_logs: own.iter().map(name).collect(),
+                destination_logs: peer.iter().map(name).collect(),
+            });
         }
     }
-
-    /// Both sides, the origin first.
-    pub fn sides(&self) -> impl Iterator<Item = &Side> {
-        [&self.origin, &self.destination].into_iter()
-    }
-
-    /// The world as the origin knows it.
-    #[must_use]
-    pub fn origin_world(&self) -> &World {
-        &self.origin.world
-    }
-
-    /// Log (as `<origin>`) and index of a record.
-    #[must_use]
-    pub fn place(&self, record: RecordId) -> Option<(String, u64)> {
-        self.sides().find_map(|side| Some((side.log.clone(), side.index_of(record)?)))
-    }
-
-    /// An act of a side with what the interim form of a replay can tell.
-    pub(crate) fn record(&self, side: &Side, act: &ReplayedAct) -> ReplayedRecord {
-        let judge = self.side(side.role.other());
-        let divergence = judge.divergences.iter().find(|divergence| divergence.index == act.index);
-        ReplayedRecord {
-            issuer: side.role,
-            place: Place::new(&side.log, act.index),
-            act: act.clone(),
-            kind: Kind::Local,
-            time_ms: 0,
-            event_time_ms: 0,
-            historical: false,
-            number: 0,
-            known_state: String::new(),
-            supersedes: None,
-            digest: self.pack.digest(),
-            content: Vec::new(),
-            missing: 0,
-            decided: None,
-            divergence: divergence.cloned(),
-        }
-    }
-
-    pub(crate) fn discrepancies(&self, role: Role, view: &PlacementView) -> Vec<Discrepancy> {
-        Engine::new(&self.pack, role).discrepancies(view)
-    }
-
-    /// Placements on which the sides disagree, with what differs. Those with an undecided act are left out: there each
-    /// side rightly knows something that the other does not.
-    #[must_use]
-    pub fn disagreements(&self) -> Vec<(Ref, String)> {
-        shared::disagreements(self)
-    }
+    found
 }
 
-/// A log with the bundles from which its parts are read.
-#[derive(Clone, Copy)]
-pub(crate) struct Source<'c> {
-    pub(crate) log: &'c CheckedLog,
-    pub(crate) bundle: &'c Checked,
-    /// Holds parts that the first may lack.
-    pub(crate) other: Option<&'c Checked>,
-    /// Entries to be replayed.
-    pub(crate) limit: u64,
-}
-
-/// Replays every agreement whose two logs the bundle holds. With a second bundle, only what both hold of each log.
-pub(crate) fn run(checked: &Checked, other: Option<&Checked>) -> Vec<Replay> {
-    let mut replays = Vec::new();
-    for log in &checked.logs {
-        let Some((pack, role)) = role_of(checked, log) else { continue };
-        let lines: Vec<_> = checked.logs.iter().map(|log| log.line().clone()).collect();
-        let partner = crate::keys::partner_of(&lines, &log.line()).map(|at| &checked.logs[at]);
-        let (Role::Origin, Some(partner)) = (role, partner) else { continue };
-        let own = source(checked, other, log);
-        let peer = source(checked, other, partner);
-        let (origin, destination) = std::thread::scope(|scope| {
-            let destination = scope.spawn(|| side::fold(pack, Role::Destination, peer, own));
-            let origin = side::fold(pack, Role::Origin, own, peer);
-            (origin, destination.join().expect("a replay does not panic"))
-        });
-        replays.push(Replay { pack: pack.clone(), origin, destination });
-    }
-    replays
-}
-
-fn source<'c>(checked: &'c Checked, other: Option<&'c Checked>, log: &'c CheckedLog) -> Source<'c> {
-    let same = other.and_then(|other| other.logs.iter().find(|own| own.line().name == log.line().name));
-    let limit = same.map_or(log.line().size, |same| same.line().size.min(log.line().size));
-    Source { log, bundle: checked, other, limit }
-}
-
-/// The agreement that a log last activated, and the role of its issuer.
-fn role_of<'c>(checked: &'c Checked, log: &CheckedLog) -> Option<(&'c Pack, Role)> {
-    let (_, digest) = log.activations.last()?;
-    let pack = checked.packs.get(digest)?;
-    let party = &log.opening.keys.party;
-    Some((pack, pack.role_of(party)?))
+/// Replays one exchange of bundles that hold.
+pub(crate) fn run(
+    checked: &Checked,
+    other: Option<&Checked>,
+    exchange: &Exchange,
+    at: &At,
+    options: &crate::audit::Options,
+    visit: &mut dyn Visit,
+) -> Result<ReplaySummary, Unusable> {
+    let place = |name: &String| checked.logs.iter().position(|log| log.line().name == *name);
+    let places = |names: &[String]| names.iter().filter_map(place).collect::<Vec<usize>>();
+    let logs = [places(&exchange.origin_logs), places(&exchange.destination_logs)];
+    let work = crate::verify::store::scratch(options)?;
+    passes::run(checked, other, exchange, &logs, at, options, &work, visit)
+        .map_err(|source| Unusable::Io { path: work.path(""), source })
 }
 
 /// One entry; its parts from either bundle.
 pub(crate) fn entry(first: &Checked, second: Option<&Checked>, origin: &str, index: u64) -> Option<EntryRecord> {
     let of = |checked: &&Checked| checked.logs.iter().any(|log| log.line().name == origin && index < log.line().size);
     let holder = [Some(first), second].into_iter().flatten().find(of)?;
+    let other = if std::ptr::eq(holder, first) { second } else { Some(first) };
     let log = holder.logs.iter().find(|log| log.line().name == origin)?;
-    let (bytes, statement, parts) = cursor::one(source(holder, second, log), index)?;
+    let (bytes, statement, parts) = cursor::one(holder, other, log, index)?;
     let place = Place::new(origin, index);
     let key_version = log.key_version(index);
-    Some(EntryRecord { place, bytes, statement, parts, key_version, time: TimeBounds::default() })
+    Some(EntryRecord { place, bytes, statement, parts, key_version, time: bounds(log, index) })
+}
+
+/// Between which cosignatures an entry came to be.
+fn bounds(log: &CheckedLog, index: u64) -> TimeBounds {
+    let heads = || log.heads.iter().filter(|head| head.mirror);
+    TimeBounds {
+        not_before: heads().filter(|head| head.size <= index).map(|head| head.time).max(),
+        not_after: heads().filter(|head| head.size > index).map(|head| head.time).min(),
+    }
 }

@@ -4,9 +4,10 @@ use convenio_agreement::Pack;
 use convenio_agreement::act::{Content, Kind};
 use convenio_agreement::lifecycle::ActDef;
 use convenio_model::{RecordId, Ref};
-use convenio_wire::exchange::v1::{ActKind, Part, statement::Body};
+use convenio_wire::exchange::v1::{ActKind, Part};
+use prost::Message;
 
-use super::cursor::Item;
+use super::spool::Spooled;
 
 /// What the partner made of an act.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +52,10 @@ pub struct ReplayedAct {
     pub outcome: ActOutcome,
 }
 
-/// A RECORD whose parts are all there and of one act.
+/// A RECORD whose lead part is there.
 pub(super) struct Read<'p> {
+    /// The agreement version under which it was issued.
+    pub(super) pack: &'p Pack,
     pub(super) def: ActDef<'p>,
     pub(super) record_id: RecordId,
     pub(super) kind: Kind,
@@ -60,40 +63,59 @@ pub(super) struct Read<'p> {
     pub(super) subject_ref: String,
     pub(super) number: u64,
     pub(super) event_time_ms: u64,
+    pub(super) historical: bool,
+    pub(super) supersedes: Option<RecordId>,
     pub(super) known_state: String,
+    /// Of the parts that are there.
     pub(super) content: Vec<Content>,
+    /// Whether all are.
+    pub(super) whole: bool,
 }
 
-/// Reads a RECORD; none if a part is erased or the agreement does not know it.
-pub(super) fn read<'p>(pack: &'p Pack, item: &Item) -> Option<Read<'p>> {
-    let Some(Body::Record(record)) = &item.statement.body else { return None };
-    let parts: Vec<&Part> = item.parts.iter().flatten().collect();
-    if parts.len() != record.commitments.len() {
-        return None;
-    }
-    let lead = *parts.first()?;
+/// Reads a RECORD; none if its lead part is gone or the agreement does not know it. `wanted` tells which messages are
+/// looked into.
+pub(super) fn read<'p>(pack: &'p Pack, spooled: &Spooled, wanted: impl Fn(&str) -> bool) -> Option<Read<'p>> {
+    let decode = |part: &Vec<u8>| (!part.is_empty()).then(|| Part::decode(part.as_slice()).ok()).flatten();
+    let lead = decode(spooled.parts.first()?)?;
     let def = pack.lifecycle().act_of_lead(&lead.message_name)?;
     let subject = lead.subject_ref.split_once('/').and_then(|(_, id)| id.parse().ok())?;
-    let content = parts.iter().map(|part| {
-        let doc = pack.read(&part.message_name, &part.message)?;
-        Some(Content { message_name: part.message_name.clone(), message: part.message.clone(), doc })
-    });
+    let kind = match lead.act_kind() {
+        ActKind::Transition => Kind::Transition,
+        ActKind::Proposal => Kind::Proposal,
+        ActKind::Fact => Kind::Fact,
+        ActKind::Notice => Kind::Notice,
+        ActKind::Unspecified => return None,
+    };
+    let notice = kind == Kind::Notice;
+    let mut content = Vec::with_capacity(spooled.parts.len());
+    let mut whole = true;
+    let message = |part: Part| (part.message_name, part.message);
+    let first = Some((lead.message_name.clone(), lead.message.clone()));
+    let others = spooled.parts.iter().skip(1).map(|part| decode(part).map(message));
+    for part in std::iter::once(first).chain(others) {
+        let Some((message_name, message)) = part else {
+            whole = false;
+            continue;
+        };
+        if notice || wanted(&message_name) {
+            let doc = pack.read(&message_name, &message)?;
+            content.push(Content { message_name, message, doc });
+        }
+    }
     Some(Read {
+        pack,
         def,
-        record_id: Ref::from_slice(&item.statement.record_id).ok()?,
-        kind: match lead.act_kind() {
-            ActKind::Transition => Kind::Transition,
-            ActKind::Proposal => Kind::Proposal,
-            ActKind::Fact => Kind::Fact,
-            ActKind::Notice => Kind::Notice,
-            ActKind::Unspecified => return None,
-        },
+        record_id: Ref::from_slice(&spooled.record_id).ok()?,
+        kind,
         subject,
-        subject_ref: lead.subject_ref.clone(),
+        subject_ref: lead.subject_ref,
         number: lead.placement_sequence,
         event_time_ms: lead.event_time_ms,
-        known_state: lead.known_state.clone(),
-        content: content.collect::<Option<_>>()?,
+        historical: lead.historical,
+        supersedes: Ref::from_slice(&lead.supersedes).ok(),
+        known_state: lead.known_state,
+        content,
+        whole,
     })
 }
 

@@ -32,7 +32,7 @@ impl Work {
         let name = hex::encode(&manifest[..8]);
         let (dir, passing) = match &options.work {
             Some(work) => (work.join(name), false),
-            None => (fresh()?, true),
+            None => (fresh(None)?, true),
         };
         let io = |source| Unusable::Io { path: dir.clone(), source };
         let trust = hex::encode(sha256(trust.to_string().as_bytes()));
@@ -52,6 +52,11 @@ impl Work {
     }
 }
 
+/// A folder for what nobody resumes, below the one that the caller named; removed at the end.
+pub(crate) fn scratch(options: &Options) -> Result<Work, Unusable> {
+    Ok(Work { dir: fresh(options.work.as_deref())?, passing: true })
+}
+
 impl Drop for Work {
     fn drop(&mut self) {
         if self.passing {
@@ -69,11 +74,12 @@ fn private() -> DirBuilder {
 }
 
 /// A folder that nobody else has.
-pub(crate) fn fresh() -> Result<PathBuf, Unusable> {
+fn fresh(within: Option<&Path>) -> Result<PathBuf, Unusable> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     loop {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("convenio-audit-{}-{number}", std::process::id()));
+        let within = within.map_or_else(std::env::temp_dir, Path::to_owned);
+        let dir = within.join(format!("convenio-audit-{}-{number}", std::process::id()));
         match private().create(&dir) {
             Ok(()) => return Ok(dir),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

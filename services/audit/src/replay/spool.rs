@@ -1,0 +1,167 @@
+//! Records by subject: written once while the logs are read, then taken up a small share at a time.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use prost::Message;
+
+use crate::verify::store::Heap;
+
+/// Bytes that a writer gathers for one share before it writes.
+const GATHERED: usize = 16 * 1024;
+
+/// A RECORD as both sides meet it.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Spooled {
+    /// Place of its log among those of the bundle.
+    #[prost(uint32, tag = "1")]
+    pub(super) log: u32,
+    #[prost(uint64, tag = "2")]
+    pub(super) index: u64,
+    #[prost(bool, tag = "3")]
+    pub(super) by_origin: bool,
+    /// Step at its issuer.
+    #[prost(uint64, tag = "4")]
+    pub(super) own_step: u64,
+    /// Step at its recipient.
+    #[prost(uint64, tag = "5")]
+    pub(super) peer_step: u64,
+    #[prost(bytes = "vec", tag = "6")]
+    pub(super) record_id: Vec<u8>,
+    #[prost(uint64, tag = "7")]
+    pub(super) time_ms: u64,
+    #[prost(bytes = "vec", tag = "8")]
+    pub(super) digest: Vec<u8>,
+    /// Encoded parts, empty where none is held.
+    #[prost(bytes = "vec", repeated, tag = "9")]
+    pub(super) parts: Vec<Vec<u8>>,
+    #[prost(message, optional, tag = "10")]
+    pub(super) decision: Option<Decided>,
+}
+
+/// What became of it.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Decided {
+    /// Step of the OUTCOME at the record's issuer.
+    #[prost(uint64, tag = "1")]
+    pub(super) step: u64,
+    /// Where the OUTCOME stands.
+    #[prost(uint32, tag = "2")]
+    pub(super) log: u32,
+    #[prost(uint64, tag = "3")]
+    pub(super) index: u64,
+    /// Empty if it was accepted.
+    #[prost(string, tag = "4")]
+    pub(super) reason: String,
+    #[prost(string, tag = "5")]
+    pub(super) gate: String,
+    #[prost(string, repeated, tag = "6")]
+    pub(super) field_paths: Vec<String>,
+}
+
+/// A change that concerns a job order, at one side.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct OrderEvent {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) order: Vec<u8>,
+    #[prost(bool, tag = "2")]
+    pub(super) at_origin: bool,
+    #[prost(uint64, tag = "3")]
+    pub(super) step: u64,
+    /// Seats taken (1) or given back (-1).
+    #[prost(sint32, tag = "4")]
+    pub(super) seats: i32,
+    /// Placement whose demand changed; empty for seats.
+    #[prost(bytes = "vec", tag = "5")]
+    pub(super) placement: Vec<u8>,
+    #[prost(bool, tag = "6")]
+    pub(super) waits: bool,
+    #[prost(bool, tag = "7")]
+    pub(super) holds: bool,
+    /// Index of the record that changed it: an OUTCOME decides several at one step.
+    #[prost(uint64, tag = "8")]
+    pub(super) index: u64,
+}
+
+/// Shares on disk.
+pub(super) struct Spool {
+    heap: Heap,
+    extents: Vec<Mutex<Vec<(u64, u32)>>>,
+}
+
+impl Spool {
+    pub(super) fn create(path: &Path, shares: usize) -> io::Result<Self> {
+        if path.exists() {
+            std::fs::remove_file(path)?;
+        }
+        Ok(Self { heap: Heap::open(path)?, extents: (0..shares.max(1)).map(|_| Mutex::default()).collect() })
+    }
+
+    pub(super) fn shares(&self) -> usize {
+        self.extents.len()
+    }
+
+    pub(super) fn writer(&self) -> Writer<'_> {
+        Writer { spool: self, gathered: vec![Vec::new(); self.extents.len()] }
+    }
+
+    /// Everything of one share.
+    pub(super) fn read<M: Message + Default>(&self, share: usize) -> io::Result<Vec<M>> {
+        let extents = std::mem::take(&mut *self.extents[share].lock().unwrap_or_else(PoisonError::into_inner));
+        let mut found = Vec::new();
+        for (at, length) in &extents {
+            let bytes = self.heap.read(*at, *length as usize)?;
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() {
+                found.push(M::decode_length_delimited(&mut rest).map_err(io::Error::other)?);
+            }
+        }
+        *self.extents[share].lock().unwrap_or_else(PoisonError::into_inner) = extents;
+        Ok(found)
+    }
+}
+
+/// Writes to the shares.
+pub(super) struct Writer<'s> {
+    spool: &'s Spool,
+    gathered: Vec<Vec<u8>>,
+}
+
+impl Writer<'_> {
+    /// Adds a message to the share of `key`.
+    pub(super) fn push(&mut self, key: &[u8], message: &impl Message) -> io::Result<()> {
+        let share = share(key, self.gathered.len());
+        let out = &mut self.gathered[share];
+        message.encode_length_delimited(out).map_err(io::Error::other)?;
+        if out.len() >= GATHERED {
+            self.write(share)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, share: usize) -> io::Result<()> {
+        let out = &mut self.gathered[share];
+        let at = self.spool.heap.append(out)?;
+        let length = u32::try_from(out.len()).map_err(io::Error::other)?;
+        self.spool.extents[share].lock().unwrap_or_else(PoisonError::into_inner).push((at, length));
+        out.clear();
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        (0..self.gathered.len())
+            .filter(|share| !self.gathered[*share].is_empty())
+            .collect::<Vec<_>>()
+            .into_iter()
+            .try_for_each(|share| self.write(share))
+    }
+}
+
+/// FNV-1a: where a key goes is the same in every run.
+fn share(key: &[u8], shares: usize) -> usize {
+    let hash = key
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    (hash % shares as u64) as usize
+}
