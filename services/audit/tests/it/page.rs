@@ -121,6 +121,34 @@ fn a_verdict_falls_with_what_it_is_about() {
 }
 
 #[test]
+fn a_history_tells_each_act_with_its_decision() {
+    let (_, dir) = exported();
+    let line = format!("convenio-audit show sv ca --trust trust --output json --subject placements/{}", Ref([1; 16]));
+    let shown: serde_json::Value = serde_json::from_str(&run(dir.path(), &line).1).unwrap();
+    let records = shown["records"].as_array().unwrap();
+    let mut acts: Vec<&str> = records.iter().map(|record| record["act"].as_str().unwrap()).collect();
+    let mut expected: Vec<&str> = EMPLOYED.iter().map(|(_, act)| *act).chain(["contract_observed"]).collect();
+    acts.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(acts, expected);
+    assert!(
+        records.iter().all(|record| record["outcome"] == "accepted" && record["erased_parts"] == 0),
+        "{records:#?}"
+    );
+    let line = format!("convenio-audit replay sv --trust trust --output json --subject placements/{}", Ref([1; 16]));
+    let state: serde_json::Value = serde_json::from_str(&run(dir.path(), &line).1).unwrap();
+    assert_eq!(state[0]["origin"]["EMPLOYED"], 1);
+    let known = &state[0]["subject"]["destination"];
+    assert_eq!(
+        (&known["state"], &known["agreed.contract.terms.wage_rate"]),
+        (&"EMPLOYED".into(), &"1720 × 0.01 CAD".into()),
+        "{known:#}"
+    );
+    let names = known.as_object().unwrap().keys();
+    assert!(names.clone().all(|name| !name.contains("worker")), "{known:#}");
+}
+
+#[test]
 fn exit_codes_tell_broken_from_unusable() {
     let (_, dir) = exported();
     assert_eq!(run(dir.path(), "convenio-audit report nowhere --trust trust").0, 2);

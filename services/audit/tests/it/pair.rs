@@ -147,6 +147,11 @@ impl Pair {
         format!("agreement sv-ca {digest}\n{}{}", root(SV), root(CA))
     }
 
+    /// Lets days go by.
+    pub fn pass(&mut self, days: u64) {
+        self.now_ms += days * 86_400_000;
+    }
+
     /// Signs a statement into a node's log.
     pub fn append(&mut self, node: usize, body: Body, parts: Vec<SaltedPart>) -> Ref {
         self.now_ms += 1_000;

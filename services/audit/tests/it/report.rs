@@ -4,6 +4,8 @@ use convenio_agreement::act::Refusal;
 use convenio_audit::language::Language;
 use convenio_audit::{Answer, Answered, Asked, Figures, Gravity, QUESTIONS, Report, report_as};
 use convenio_model::Ref;
+use convenio_wire::exchange::v1::statement::Body;
+use convenio_wire::exchange::v1::{Erase, EraseAnswer};
 use tempfile::TempDir;
 
 use crate::export::{draft, folder};
@@ -94,6 +96,34 @@ fn one_bundle_cannot_tell_whether_both_match() {
     let found = report_as(dir.path(), None, &trust(&pair), &Asked::default()).unwrap();
     assert_eq!(of(&found, "A6").answer, Answered::NotRecorded);
     assert!(of(&found, "A6").recorder.as_ref().unwrap().contains("second bundle"));
+    assert_valid(&found);
+}
+
+#[test]
+fn an_order_to_erase_is_answered_in_time_or_found() {
+    let mut pair = story();
+    let index = *pair.nodes[SV].parts.keys().next().unwrap();
+    let record_id = convenio_seal::open_entry(&pair.nodes[SV].log[index as usize]).unwrap().statement.record_id;
+    let erase = Erase { record_id: record_id.clone(), part: 0, ground: "subject-request".into() };
+    pair.append(SV, Body::Erase(erase), Vec::new());
+    let ordered = pair.nodes[SV].log.len() as u64 - 1;
+    pair.sync();
+    let found = both(&pair, &Asked::default());
+    assert_eq!(of(&found, "A18").answer, Answered::Ok, "{:#?}", of(&found, "A18"));
+    // The pack grants thirty days.
+    pair.pass(31);
+    let mut answered = pair;
+    answered.deliver(CA);
+    let found = both(&answered, &Asked::default());
+    let answer = of(&found, "A18");
+    assert_eq!((answer.answer, answer.failed, answer.gravity), (Answered::Finding, 1, Some(Gravity::Serious)));
+    assert_eq!((&*answer.evidence[0].origin, answer.evidence[0].index), (&*origin(SV), ordered));
+    // An answer that comes too late is found as well.
+    let late = EraseAnswer { record_id, part: 0, answer: "REFUSED".into(), reason: "hold".into() };
+    answered.append(CA, Body::EraseAnswer(late), Vec::new());
+    answered.sync();
+    let found = both(&answered, &Asked::default());
+    assert_eq!((of(&found, "A18").answer, of(&found, "A18").failed), (Answered::Finding, 1));
     assert_valid(&found);
 }
 
