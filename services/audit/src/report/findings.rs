@@ -1,6 +1,6 @@
 //! The findings that one subject's records show by themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use convenio_agreement::engine::Discrepancy;
 use convenio_agreement::lifecycle::Gate;
@@ -20,6 +20,19 @@ pub(super) fn of(case: &Case<'_>, history: &History) -> Vec<Finding> {
     }
     found.extend(disagreement(history));
     found
+}
+
+/// Whether a finding rests on what went before in its subject's history.
+pub(super) fn needs_the_past(finding: &Finding) -> bool {
+    matches!(finding.code, "GATE_SKIPPED" | "DECISION_DIVERGES" | "SIDES_DISAGREE")
+}
+
+/// Whether a placement's accepted transitions do not follow each other from the first: one is missing, or was skipped.
+pub(super) fn has_gap(history: &History) -> bool {
+    let accepted = history.records.iter().filter(|record| record.act.outcome == ActOutcome::Accepted);
+    let numbers: BTreeSet<u64> = accepted.map(|record| record.number).filter(|number| *number > 0).collect();
+    let follow = numbers.iter().zip(1..).all(|(number, expected)| *number == expected);
+    history.subject.starts_with("placements/") && (numbers.is_empty() || !follow)
 }
 
 /// Contradictions of a placement: one for each kind.

@@ -95,7 +95,14 @@ pub(super) fn keep(audit: &Audit, trust: &TrustFile, asked: &Asked, say: &Catalo
         let case = Case { say, pack: exchange.pack.clone(), refusals };
         ledger.duties.begin(&exchange.pack, audit);
         let orders = Orders::new(&case, &[]);
-        let mut gather = Gather { case, ledger: &mut ledger, agencies: Agencies::default(), orders };
+        let mut gather = Gather {
+            case,
+            ledger: &mut ledger,
+            agencies: Agencies::default(),
+            orders,
+            erased: 0,
+            suspected: Vec::new(),
+        };
         audit.replay(&exchange, &At::End, &mut gather)?;
         gather.finish();
     }
@@ -151,6 +158,10 @@ struct Gather<'a, 'l> {
     ledger: &'l mut Ledger,
     agencies: Agencies,
     orders: Orders,
+    /// Records of which not even the subject is known.
+    erased: u64,
+    /// What the rules say against a subject of which a record is missing: for an erased one it is no finding.
+    suspected: Vec<Finding>,
 }
 
 impl Visit for Gather<'_, '_> {
@@ -171,14 +182,22 @@ impl Visit for Gather<'_, '_> {
         self.orders.see(&self.case, &history);
         self.ledger.counts.subject(&history);
         self.ledger.duties.subject(&self.case, &history);
-        let found = findings::of(&self.case, &history).into_iter().chain(rejections.into_findings(&self.case));
-        found.for_each(|finding| self.ledger.find(finding));
+        let gap = findings::has_gap(&history);
+        for finding in findings::of(&self.case, &history) {
+            if gap && findings::needs_the_past(&finding) && self.suspected.len() < MAX_FINDINGS {
+                self.suspected.push(finding);
+            } else {
+                self.ledger.find(finding);
+            }
+        }
+        rejections.into_findings(&self.case).into_iter().for_each(|finding| self.ledger.find(finding));
         if history.subject.starts_with("jobOrders/") {
             self.ledger.of("A10").examined += 1;
         }
     }
 
     fn erased(&mut self, record: ErasedRecord) {
+        self.erased += 1;
         self.ledger.gone += 1;
         self.ledger.timeline.record(&record.place, record.time_ms, None);
         for question in ["A8", "A9", "A11", "A13", "A14", "A16", "A19"] {
@@ -218,7 +237,14 @@ impl Gather<'_, '_> {
     }
 
     fn finish(self) {
-        let Self { case, ledger, agencies, orders } = self;
+        let Self { case, ledger, agencies, orders, erased, suspected } = self;
+        for finding in suspected {
+            if erased > 0 {
+                ledger.of(finding.criterion).gone += 1;
+            } else {
+                ledger.find(finding);
+            }
+        }
         let found = agencies.into_findings(&case).into_iter().chain(orders.into_findings(&case));
         found.for_each(|finding| ledger.find(finding));
     }

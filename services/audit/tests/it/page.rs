@@ -6,6 +6,7 @@ use std::process::Command;
 use convenio_audit::verdict::{Outcome, Verdict};
 use convenio_model::Ref;
 use convenio_seal::Envelope;
+use convenio_wire::exchange::v1::statement::Body;
 use tempfile::TempDir;
 
 use crate::export::draft;
@@ -146,6 +147,32 @@ fn a_history_tells_each_act_with_its_decision() {
     );
     let names = known.as_object().unwrap().keys();
     assert!(names.clone().all(|name| !name.contains("worker")), "{known:#}");
+}
+
+#[test]
+fn the_past_is_rebuilt_as_its_issuer_could_know_it() {
+    let (pair, dir) = exported();
+    let placement = format!("placements/{}", Ref([1; 16]));
+    let at = |point: &str| {
+        let line = format!("convenio-audit replay sv ca --trust trust --output json --subject {placement} {point}");
+        let (code, out, _) = run(dir.path(), &line);
+        let state: serde_json::Value = serde_json::from_str(&out).unwrap_or_default();
+        (code, state[0]["subject"]["origin"]["state"].as_str().unwrap_or_default().to_owned())
+    };
+    let log = &pair.nodes[SV].log;
+    let statement = |index: usize| convenio_seal::open_entry(&log[index]).unwrap().statement;
+    let acts: Vec<usize> = (0..log.len()).filter(|at| matches!(statement(*at).body, Some(Body::Record(_)))).collect();
+    // The agency's licence is the first record, the nomination the second; nobody decided about it yet.
+    let nomination = acts[1];
+    let of = |size: usize| format!("--at-index {}={size}", origin(SV));
+    assert_eq!(at(&of(nomination)), (1, String::new()));
+    assert_eq!(at(&of(nomination + 1)).0, 0);
+    assert_eq!(at(&of(log.len())), (0, "EMPLOYED".to_owned()));
+    let time = convenio_audit::moment::rfc3339(statement(nomination).time_ms - 1);
+    assert_eq!(at(&format!("--at-time {time}")), (1, String::new()));
+    assert_eq!(at("--at-time 2030-01-01"), (0, "EMPLOYED".to_owned()));
+    let time = convenio_audit::moment::rfc3339(statement(acts[2]).time_ms);
+    assert_eq!(at(&format!("--at-time {time}")), (0, "OFFERED".to_owned()));
 }
 
 #[test]

@@ -63,10 +63,8 @@ fn a_season_by_the_rules_answers_each_question() {
     assert_eq!(kinds(&found, Answered::Finding), [""; 0], "{:#?}", found.findings);
     assert_eq!(kinds(&found, Answered::Indeterminate), [""; 0]);
     // No rows, no journal, no fee in the pack, no consent that crosses, no figures.
-    let missing = kinds(&found, Answered::NotRecorded);
-    for question in ["A7", "A12", "A15", "A17", "A20"] {
-        assert!(missing.contains(&question), "{question}: {missing:?}");
-    }
+    assert_eq!(kinds(&found, Answered::NotRecorded), ["A7", "A12", "A15", "A17", "A20"]);
+    assert!(of(&found, "A16").examined > 12 && of(&found, "A14").examined > 12);
     assert!(found.answers.iter().all(|answer| answer.recorder.is_some() == (answer.answer == Answered::NotRecorded)));
     assert_eq!(of(&found, "A1").examined, (pair.nodes[SV].log.len() + pair.nodes[CA].log.len()) as u64);
     assert_eq!((of(&found, "A10").examined, of(&found, "A17").examined), (1, 1));
@@ -96,6 +94,33 @@ fn one_bundle_cannot_tell_whether_both_match() {
     let found = report_as(dir.path(), None, &trust(&pair), &Asked::default()).unwrap();
     assert_eq!(of(&found, "A6").answer, Answered::NotRecorded);
     assert!(of(&found, "A6").recorder.as_ref().unwrap().contains("second bundle"));
+    assert_valid(&found);
+}
+
+#[test]
+fn what_is_erased_is_indeterminate_and_never_guessed() {
+    let one = job(1, None);
+    let mut pair = opened(&one);
+    season(&mut pair, &one, &EMPLOYED[..4]);
+    // The nomination's parts go, by an ERASE of each.
+    let index = pair.nodes[SV].parts.keys().copied().next_back().unwrap();
+    let first = pair.nodes[SV].parts.keys().copied().find(|at| pair.nodes[SV].parts[at].parts.len() == 2).unwrap();
+    assert!(first <= index);
+    let record_id = convenio_seal::open_entry(&pair.nodes[SV].log[first as usize]).unwrap().statement.record_id;
+    for part in 0..2 {
+        let erase = Erase { record_id: record_id.clone(), part, ground: "subject-request".into() };
+        pair.append(SV, Body::Erase(erase), Vec::new());
+    }
+    pair.sync();
+    pair.nodes[SV].parts.remove(&first);
+    let found = both(&pair, &Asked::default());
+    assert!(found.integrity, "{:#?}", found.comparison);
+    assert!(found.erased > 0);
+    for code in ["A8", "A9", "A16"] {
+        let answer = of(&found, code);
+        assert_eq!(answer.answer, Answered::Indeterminate, "{code}: {answer:?}");
+        assert!(answer.indeterminate > 0 && answer.failed == 0);
+    }
     assert_valid(&found);
 }
 
