@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
-use convenio_model::{SystemClock, SystemEntropy};
+use convenio_model::{Clock, SystemClock, SystemEntropy};
 use convenio_node::{Config, Node, logging};
 use convenio_seal::manifest::{MANIFEST_FILE, ManifestKeys, NodeKeys};
 use prost::Message;
@@ -85,11 +85,24 @@ pub fn run(args: NodeArgs) -> anyhow::Result<()> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     // Before the node serves, so that whoever waits for its address can end it in order.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
     let started = Node::start(config, Arc::new(SystemClock), Arc::new(SystemEntropy::default())).await;
     let node = started.inspect_err(|error| tracing::error!(reason = %error, "the node does not start"))?;
-    ended(&mut terminate, &mut interrupt).await;
+    tokio::select! {
+        () = ended(&mut terminate, &mut interrupt) => {}
+        () = reloads(&mut hangup, &node) => {}
+    }
     node.stop().await;
     Ok(())
+}
+
+/// Each SIGHUP has certificates, revocation lists and principals read again.
+async fn reloads(hangup: &mut Signal, node: &Node) {
+    while hangup.recv().await.is_some() {
+        node.ask_to_reload();
+    }
+    // No more signals can come: that is no reason to stop.
+    std::future::pending().await
 }
 
 async fn ended(terminate: &mut Signal, interrupt: &mut Signal) {
@@ -103,11 +116,26 @@ async fn check(path: &Path, config: &Config) -> anyhow::Result<()> {
     convenio_node::check_database(config).await?;
     say(format_args!("ok  configuration  {}", path.display()))?;
     say(format_args!("ok  certificate    {}", config.tls.identity()))?;
+    let lists = config.tls.crl_ends();
+    for trust_domain in config.tls.trust_domains() {
+        match lists.get(trust_domain) {
+            Some(end) => {
+                let hours = end.saturating_sub(SystemClock.now_ms() / 1000) / 3600;
+                say(format_args!("ok  revocation     {trust_domain}, list for {hours} hours"))?;
+            }
+            None => {
+                say(format_args!("--  revocation     {trust_domain}: no list, no certificate of it can be revoked"))?
+            }
+        }
+    }
     for (pack, partner) in &config.agreements {
         let digest = hex::encode(pack.digest());
         say(format_args!("ok  agreement      {} {digest}", pack.id()))?;
         say(format_args!("ok  ratified       by {} and {}", config.party, partner.party))?;
         say(format_args!("ok  log            of {} for {}", config.node, partner.node))?;
+    }
+    for witness in &config.witnesses {
+        say(format_args!("ok  witness        {} at {}", witness.name, witness.url.authority))?;
     }
     say(format_args!("ok  database       {}", config.database.display()))?;
     say(format_args!("ok  posts          {}", config.posts.len()))

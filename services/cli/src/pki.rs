@@ -1,7 +1,9 @@
-//! `convenio pki init`: a development set of certificates for one state.
+//! `convenio pki`: a development set of certificates for one state, and its revocation list.
 //!
 //! Not how a ministry makes real ones, see `certs/README.md`: here the authority's key lies beside
 //! the leaves.
+
+mod revoke;
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -36,6 +38,10 @@ pub struct PkiArgs {
 enum PkiCommand {
     /// Make a development authority and one certificate for each role of a state
     Init(InitArgs),
+    /// Take certificates of a development authority back, and write its revocation list
+    Revoke(revoke::RevokeArgs),
+    /// Write a development authority's revocation list anew, before the last one runs out
+    Crl(revoke::CrlArgs),
 }
 
 #[derive(Args, Debug)]
@@ -90,8 +96,12 @@ pub struct Written {
 /// # Errors
 /// As [`init`].
 pub fn run(args: PkiArgs) -> anyhow::Result<()> {
-    let PkiCommand::Init(args) = args.command;
     let now = SystemTime::UNIX_EPOCH + Duration::from_millis(SystemClock.now_ms());
+    let args = match args.command {
+        PkiCommand::Init(args) => args,
+        PkiCommand::Revoke(args) => return revoke::revoke(&args, now),
+        PkiCommand::Crl(args) => return revoke::crl(&args, now),
+    };
     let spec = StateSpec {
         state: args.state,
         trust_domain: args.trust_domain,

@@ -22,7 +22,7 @@ use crate::publish::folder;
 use crate::signer::{Named, log_key, witness_name};
 
 pub(crate) use deadline::mirror_time;
-pub use deadline::{Coverage, MAX_SKEW, coverage, quorum_met, watch_deadlines};
+pub use deadline::{Coverage, HeldBetween, MAX_SKEW, coverage, held_between, quorum_met, watch_deadlines};
 pub use heads::{HeadsError, HeadsFile};
 
 /// Alarm of a witness whose database is older than what it cosigned.
@@ -33,12 +33,12 @@ const MAX_LOGS: u32 = 4096;
 const MAX_JOURNALS: u64 = 1024;
 
 /// Who submits a checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Submitter<'a> {
-    /// A partner's node: its own logs, and its journal.
-    Partner(&'a str),
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Submitter<'a> {
+    /// A partner's node: its own logs for this node, and its journal.
+    pub partner: Option<&'a str>,
     /// A caller of the configuration: the logs named there.
-    Configured,
+    pub configured: bool,
 }
 
 /// An answer as it goes over HTTP.
@@ -152,9 +152,9 @@ impl Witness {
 
     /// Keys that sign the log of that origin, if whoever asks may have it cosigned.
     fn keys_of(&self, by: Submitter<'_>, origin: &str) -> Vec<VerifierKey> {
-        let Submitter::Partner(node) = by else {
-            return self.outside.iter().filter(|key| key.name() == origin).cloned().collect();
-        };
+        let outside = self.outside.iter().filter(|key| by.configured && key.name() == origin);
+        let mut keys: Vec<_> = outside.cloned().collect();
+        let Some(node) = by.partner else { return keys };
         let exchanges = self.core.exchanges().iter().filter(|exchange| exchange.partner_node == node);
         let own = |agreement: &str| {
             is_journal(origin, node)
@@ -162,8 +162,9 @@ impl Witness {
                     log.issuer == node && log.recipient == self.core.node_name() && log.agreement == agreement
                 })
         };
-        let keys = exchanges.filter(|exchange| own(exchange.pack.id())).filter_map(|exchange| exchange.partner_keys());
-        let mut keys: Vec<_> = keys.filter_map(|keys| log_key(origin, &keys.log)).collect();
+        let learned =
+            exchanges.filter(|exchange| own(exchange.pack.id())).filter_map(|exchange| exchange.partner_keys());
+        keys.extend(learned.filter_map(|keys| log_key(origin, &keys.log)));
         keys.dedup();
         keys
     }

@@ -7,6 +7,7 @@ mod file;
 mod names;
 mod signed;
 mod source;
+mod witnesses;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use file::NodeFile;
 use source::Source;
 
 pub use source::ConfigError;
+pub use witnesses::{WitnessConfig, WitnessUrl, Witnessed};
 
 /// Everything a node starts with.
 pub struct Config {
@@ -56,8 +58,14 @@ pub struct Config {
     pub epochs: Vec<Vec<u8>>,
     /// Consular posts and what each may see.
     pub posts: Vec<Post>,
+    /// Witnesses of the own logs, beside the partners'.
+    pub witnesses: Vec<WitnessConfig>,
+    /// What the own witness cosigns beside the partners' logs.
+    pub witnessed: Witnessed,
     /// What is logged, and where to.
     pub log: LogConfig,
+    /// The configuration itself, and the TLS files that it names: a running node reads them again when one changes.
+    pub watched: Vec<PathBuf>,
 }
 
 /// Another state's node.
@@ -105,12 +113,18 @@ impl Config {
         let source = Source::read(path)?;
         let file: NodeFile = source.parse()?;
         names::check(&source, &file)?;
-        let tls = tls(&source, &file)?;
+        let (tls, mut watched) = tls(&source, &file)?;
+        watched.push(path.to_owned());
+        let witnesses = witnesses::witnesses(&source, &file)?;
         let keys = Arc::new(signed::node_keys(&source, &file)?);
         let agreements = signed::agreements(&source, &file)?;
+        for (at, (pack, _)) in agreements.iter().enumerate() {
+            witnesses::satisfy(&source, at, pack, &witnesses)?;
+        }
         let trust = signed::trust(&source, &file)?;
         let ratifications = signed::ratifications(&source, &file, &agreements, &trust)?;
         let epochs = signed::epochs(&source, &file, &agreements, &trust, &keys)?;
+        let witnessed = witnesses::witnessed(&source, &file)?;
         let partners = file.partners.into_iter();
         Ok(Self {
             listen: names::listen(&source, &file.listen)?,
@@ -138,6 +152,9 @@ impl Config {
             roots: trust.roots,
             ratifications,
             epochs,
+            witnesses,
+            witnessed,
+            watched,
             posts: file
                 .posts
                 .into_iter()
@@ -169,14 +186,18 @@ fn place(source: &Source, key: &str, path: Option<&Path>) -> Result<Option<PathB
     path.map(|path| required_place(source, key, path)).transpose()
 }
 
-fn tls(source: &Source, file: &NodeFile) -> Result<LoadedTls, ConfigError> {
+/// The material, and the files that it is made of.
+fn tls(source: &Source, file: &NodeFile) -> Result<(LoadedTls, Vec<PathBuf>), ConfigError> {
     let mut keys = vec![
         (source.resolve(&file.tls.certificate), "tls.certificate".to_owned()),
         (source.resolve(&file.tls.key), "tls.key".to_owned()),
         (source.resolve(&file.tls.ca), "tls.ca".to_owned()),
     ];
-    let partners = file.partners.iter().enumerate();
-    keys.extend(partners.map(|(at, partner)| (source.resolve(&partner.ca), format!("partners[{at}].ca"))));
+    keys.extend(file.tls.crl.iter().map(|crl| (source.resolve(crl), "tls.crl".to_owned())));
+    for (at, partner) in file.partners.iter().enumerate() {
+        keys.push((source.resolve(&partner.ca), format!("partners[{at}].ca")));
+        keys.extend(partner.crl.iter().map(|crl| (source.resolve(crl), format!("partners[{at}].crl"))));
+    }
     let refused = |error: MaterialError| {
         let (MaterialError::Unreadable { path, .. }
         | MaterialError::Content { path, .. }
@@ -184,12 +205,15 @@ fn tls(source: &Source, file: &NodeFile) -> Result<LoadedTls, ConfigError> {
         let key = keys.iter().find(|(of, _)| of == path).map_or("tls", |(_, key)| key);
         source.error(key, &error)
     };
+    let own_crl = file.tls.crl.iter().map(|crl| (file.trust_domain.clone(), source.resolve(crl)));
+    let crls = file.partners.iter().filter_map(|p| Some((p.trust_domain.clone(), source.resolve(p.crl.as_ref()?))));
     let material = TlsMaterial {
         certificate: keys[0].0.clone(),
         key: keys[1].0.clone(),
         own_ca: keys[2].0.clone(),
         own_trust_domain: file.trust_domain.clone(),
         partner_cas: file.partners.iter().map(|p| (p.trust_domain.clone(), source.resolve(&p.ca))).collect(),
+        crls: own_crl.chain(crls).collect(),
     };
     let loaded = material.load().map_err(refused)?;
     loaded.check_own_chain().map_err(refused)?;
@@ -199,5 +223,6 @@ fn tls(source: &Source, file: &NodeFile) -> Result<LoadedTls, ConfigError> {
         let problem = format!("{}: names {identity}, not {wanted}", material.certificate.display());
         return Err(source.error("tls.certificate", problem));
     }
-    Ok(loaded)
+    let files = keys.into_iter().map(|(path, _)| path).collect();
+    Ok((loaded, files))
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use convenio_exchange::{Core, session};
 use convenio_model::Entropy;
-use rustls::ClientConfig;
-use tokio::time::{Instant, sleep};
+use futures::StreamExt;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
-use crate::tls::connect;
+use crate::tls::{Connected, LiveTls, RECHECK, connect_judged};
 
 /// Highest wait after the first failure.
 const FIRST: Duration = Duration::from_millis(100);
@@ -23,8 +24,10 @@ pub(crate) struct Peer {
     pub node: String,
     /// Where to dial.
     pub address: String,
-    /// Believes this node and no other.
-    pub tls: Arc<ClientConfig>,
+    /// Trust domain of its state.
+    pub trust_domain: String,
+    /// Believes its node and no other there.
+    pub tls: Arc<LiveTls>,
 }
 
 /// Dials, runs the session to its end, waits, dials again; until `stop`.
@@ -48,17 +51,35 @@ pub(crate) async fn keep_connected(core: Arc<Core>, peer: Peer, stop: Cancellati
 
 /// One connection and its session; says why it ended.
 async fn attempt(core: &Arc<Core>, peer: &Peer) -> String {
-    let channel = match connect(&peer.address, &peer.node, peer.tls.clone()).await {
-        Ok(channel) => channel,
+    let config = match peer.tls.client_config(&peer.trust_domain) {
+        Ok(config) => config,
+        Err(error) => return error.to_string(),
+    };
+    let Connected { channel, chain, name } = match connect_judged(&peer.address, &peer.node, config).await {
+        Ok(connected) => connected,
         Err(error) => return error.to_string(),
     };
     match convenio_rpc::dial(channel).await {
         Ok(link) => {
             debug!(partner = %peer.node, "connected");
-            session::dial(core.clone(), peer.node.clone(), link.inbound, link.outbound).await.to_string()
+            // A partner that is not believed any more is cut as if the line were: the session ends in order.
+            let inbound = link.inbound.take_until(Box::pin(refused(peer, chain, name)));
+            session::dial(core.clone(), peer.node.clone(), inbound, link.outbound).await.to_string()
         }
         // The partner's words stay out of the log: they are a stranger's text.
         Err(status) => format!("the partner refused the session: {:?}", status.code()),
+    }
+}
+
+/// Ends once the partner's certificate is no longer believed.
+async fn refused(peer: &Peer, chain: Vec<CertificateDer<'static>>, name: ServerName<'static>) {
+    let mut generation = peer.tls.generation();
+    loop {
+        if let Err(reason) = peer.tls.judge_node(&chain, &peer.trust_domain, &name) {
+            warn!(reason, partner = %peer.node, "connection cut");
+            return;
+        }
+        let _ = timeout(RECHECK, generation.changed()).await;
     }
 }
 

@@ -10,9 +10,12 @@ pub mod logging;
 mod node;
 pub mod pki;
 mod retention;
+mod reload;
+mod submit;
 pub mod tls;
 
 pub use config::Config;
 pub use export::{BundleError, export};
-pub use node::{Node, StartError, check_database};
+pub use node::{Node, StartError, WITNESS_HEADS, check_database};
+pub use reload::ReloadError;
 pub use retention::due;

@@ -7,15 +7,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use convenio_exchange::witness::submit::run as submit_run;
+use convenio_exchange::witness::{HeadsError, HeadsFile, Witness, watch_deadlines};
 use convenio_exchange::{Core, CoreParts, OpenError};
 use convenio_model::{Clock, Entropy};
 use convenio_registry::{Registry, RegistryError};
-use convenio_rpc::{Principals, PrincipalsError, Rpc};
+use convenio_rpc::{Principals, PrincipalsError, Rpc, Witnessing};
 use convenio_seal::vault::{Vault, VaultError};
-use convenio_store::StoreError;
+use convenio_store::{Store, StoreError};
 use convenio_store_sqlite::SqliteStore;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,10 +27,15 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::dial::{Peer, keep_connected};
-use crate::tls::{self, ServeLimits};
+use crate::reload::{Reload, ReloadError, keep_current};
+use crate::submit;
+use crate::tls::{self, LiveTls, ServeLimits};
 
 /// Longest wait for tasks that were told to stop to let go of the node's files.
 const RELEASE: Duration = Duration::from_secs(5);
+
+/// File of what the node's witness cosigned, beside the data keys.
+pub const WITNESS_HEADS: &str = "witness.heads";
 
 /// A running node. Dropping it ends nothing in order: [`Node::stop`] does.
 pub struct Node {
@@ -37,6 +46,8 @@ pub struct Node {
     vault: Weak<Vault>,
     stop: CancellationToken,
     tasks: TaskTracker,
+    reload: Arc<Reload>,
+    ask: mpsc::Sender<()>,
 }
 
 /// A node does not start. One message, which names the file or address.
@@ -70,6 +81,9 @@ pub enum StartError {
     /// The table of principals does not hold.
     #[error(transparent)]
     Principals(#[from] PrincipalsError),
+    /// The file of the witness's heads cannot be used.
+    #[error(transparent)]
+    Heads(#[from] HeadsError),
     /// The TLS configuration cannot be made.
     #[error(transparent)]
     Tls(#[from] tls::ConfigError),
@@ -91,8 +105,8 @@ impl Node {
     /// [`StartError`].
     pub async fn start(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, StartError> {
         let principals = principals(&config)?;
-        let server = Arc::new(ArcSwap::from_pointee(config.tls.server_config()?));
-        let peers = peers(&config)?;
+        let live = LiveTls::new(config.tls.clone())?;
+        let peers = peers(&config, &live);
         let listen = |source| StartError::Listen { addr: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
@@ -101,18 +115,36 @@ impl Node {
         let vault = vault(&config.data_keys, &entropy)?;
         let (store_of_node, vault_of_node) = (store.clone(), Arc::downgrade(&vault));
         let address_file = config.address_file.clone();
+        let (watched, targets) = (config.watched.clone(), submit::targets(&config, &live));
+        let witnessed = config.witnessed.clone();
+        let heads = heads(&config, store.as_ref()).await?;
         let core = Core::open(parts(config, clock, entropy, store, vault)).await?;
         let registry = Arc::new(Registry::new(core.clone())?);
-        let rpc = convenio_rpc::routes(registry.clone(), principals).await;
+        let witness = Arc::new(Witness::new(core.clone(), heads, witnessed.logs));
+        let witnessing = Witnessing { witness, callers: witnessed.callers };
+        let rpc = convenio_rpc::routes(registry.clone(), principals, Some(witnessing)).await;
 
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         core.start(&stop);
         peers.iter().for_each(|peer| core.will_dial(&peer.node));
-        tasks.spawn(tls::serve(listener, server, rpc.service.clone(), ServeLimits::default(), stop.clone()));
+        let (service, known) = (rpc.service.clone(), rpc.known());
+        tasks.spawn(tls::serve(listener, live.clone(), known, service, ServeLimits::default(), stop.clone()));
         for peer in peers {
             tasks.spawn(keep_connected(core.clone(), peer, stop.clone()));
         }
-        let node = Self { addr, registry, rpc, store: store_of_node, vault: vault_of_node, stop, tasks };
+        let until = |task: BoxFuture<'static, ()>| {
+            let stop = stop.clone();
+            tasks.spawn(async move { stop.run_until_cancelled(task).await });
+        };
+        for target in targets {
+            until(submit_run(core.clone(), target).boxed());
+        }
+        until(watch_deadlines(core.clone()).boxed());
+        let path = watched.last().cloned().unwrap_or_default();
+        let reload = Arc::new(Reload::new(path, live, &rpc));
+        let (ask, asked) = mpsc::channel(1);
+        until(keep_current(reload.clone(), watched, core.clock().clone(), asked).boxed());
+        let node = Self { addr, registry, rpc, store: store_of_node, vault: vault_of_node, stop, tasks, reload, ask };
         if let Some(path) = address_file
             && let Err(source) = write_address(&path, addr)
         {
@@ -141,6 +173,21 @@ impl Node {
         &self.registry
     }
 
+    /// Reads certificates, keys, authorities, revocation lists and principals again, and cuts the connections that are no
+    /// longer believed. What is in force stays where anything of it cannot be used.
+    ///
+    /// # Errors
+    /// [`ReloadError`].
+    pub async fn reload(&self) -> Result<(), ReloadError> {
+        self.reload.reload().await.map(drop)
+    }
+
+    /// As [`Node::reload`] in the background, for a signal's handler; the outcome is logged.
+    pub fn ask_to_reload(&self) {
+        // One that waits already reads everything.
+        let _ = self.ask.try_send(());
+    }
+
     /// Stops in order: accepts nothing more, gives calls in progress five seconds, closes the database. Once this
     /// returns another node can open the same files, unless the caller itself still holds the core.
     pub async fn stop(self) {
@@ -149,7 +196,7 @@ impl Node {
         self.tasks.close();
         self.tasks.wait().await;
         self.store.close().await;
-        drop((self.registry, self.rpc));
+        drop((self.registry, self.rpc, self.reload));
         let store = Arc::downgrade(&self.store);
         drop(self.store);
         let held = async {
@@ -178,7 +225,7 @@ pub async fn check_database(config: &Config) -> Result<(), StoreError> {
     }
 }
 
-fn principals(config: &Config) -> Result<Principals, PrincipalsError> {
+pub(crate) fn principals(config: &Config) -> Result<Principals, PrincipalsError> {
     let mut table = Principals::new(config.trust_domain.as_str());
     for partner in &config.partners {
         table = table.partner(partner.trust_domain.as_str(), partner.node.as_str())?;
@@ -193,14 +240,23 @@ fn principals(config: &Config) -> Result<Principals, PrincipalsError> {
     Ok(table)
 }
 
-fn peers(config: &Config) -> Result<Vec<Peer>, tls::ConfigError> {
+fn peers(config: &Config, live: &Arc<LiveTls>) -> Vec<Peer> {
     let dialled = config.partners.iter().filter_map(|partner| partner.address.as_ref().map(|to| (partner, to)));
     dialled
-        .map(|(partner, address)| {
-            let tls = Arc::new(config.tls.client_config(&partner.trust_domain)?);
-            Ok(Peer { node: partner.node.clone(), address: address.clone(), tls })
+        .map(|(partner, address)| Peer {
+            node: partner.node.clone(),
+            address: address.clone(),
+            trust_domain: partner.trust_domain.clone(),
+            tls: live.clone(),
         })
         .collect()
+}
+
+/// The file of the witness's heads, beside the data keys; compared with the database as it is before the logs are opened.
+async fn heads(config: &Config, store: &dyn Store) -> Result<HeadsFile, StartError> {
+    let path = config.data_keys.with_file_name(WITNESS_HEADS);
+    let past = store.logs().await?.iter().any(|log| log.size > 0);
+    Ok(HeadsFile::open(&path, store, past, &config.keys.witness).await?)
 }
 
 fn vault(path: &Path, entropy: &Arc<dyn Entropy>) -> Result<Arc<Vault>, StartError> {

@@ -5,9 +5,13 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Bytes of a serial number: RFC 5280 §4.1.2.2 allows 20, unpredictability asks for 8.
 const SERIAL_BYTES: usize = 16;
@@ -18,6 +22,54 @@ const LAST_SECOND: u64 = 253_402_300_799;
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     trust_domain: String,
+}
+
+/// Makes the revocation list of the authority with this certificate and key (both PEM), in PEM: in force from `now` to
+/// `next_update`; `number` is above that of every earlier list (RFC 5280 §5.2.3).
+///
+/// # Errors
+/// [`PkiError`].
+pub fn revocation_list(
+    certificate: &str,
+    key: &str,
+    revoked: &[RevokedLeaf],
+    number: u64,
+    now: SystemTime,
+    next_update: SystemTime,
+) -> Result<String, PkiError> {
+    let issuer = Issuer::from_ca_cert_pem(certificate, KeyPair::from_pem(key).map_err(crypto)?).map_err(crypto)?;
+    signed_list(&issuer, revoked, number, now, next_update)
+}
+
+fn signed_list(
+    issuer: &Issuer<'_, KeyPair>,
+    revoked: &[RevokedLeaf],
+    number: u64,
+    now: SystemTime,
+    next_update: SystemTime,
+) -> Result<String, PkiError> {
+    let epoch = date_time_ymd(1970, 1, 1);
+    let (start, end) = (second(now)?, second(next_update)?);
+    if end <= start {
+        return Err(PkiError::Validity);
+    }
+    let revoked = revoked.iter().map(|leaf| {
+        Ok(RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&leaf.serial),
+            revocation_time: epoch + Duration::from_secs(second(leaf.since)?),
+            reason_code: None,
+            invalidity_date: None,
+        })
+    });
+    let params = CertificateRevocationListParams {
+        this_update: epoch + Duration::from_secs(start),
+        next_update: epoch + Duration::from_secs(end),
+        crl_number: SerialNumber::from(number),
+        issuing_distribution_point: None,
+        revoked_certs: revoked.collect::<Result<_, PkiError>>()?,
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    params.signed_by(issuer).and_then(|list| list.pem()).map_err(crypto)
 }
 
 /// What a certificate is to say. Nothing is checked against the trust domain: tests of bad
@@ -55,6 +107,26 @@ pub struct Issued {
     pub certificate: String,
     /// The private key, PKCS#8.
     pub key: String,
+}
+
+/// A certificate that is no longer to be believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevokedLeaf {
+    /// Its serial number, big-endian.
+    pub serial: Vec<u8>,
+    /// Since when.
+    pub since: SystemTime,
+}
+
+/// Serial number of a PEM certificate, big-endian.
+///
+/// # Errors
+/// [`PkiError::Crypto`] if it is no certificate.
+pub fn serial_of(certificate: &str) -> Result<Vec<u8>, PkiError> {
+    let malformed = || PkiError::Crypto("not a PEM certificate".to_owned());
+    let der = CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(|_| malformed())?;
+    let (_, parsed) = X509Certificate::from_der(&der).map_err(|_| malformed())?;
+    Ok(parsed.raw_serial().to_vec())
 }
 
 /// Why no certificate was made.
@@ -97,6 +169,20 @@ impl Authority {
     /// The authority's private key, PEM (PKCS#8).
     pub fn key(&self) -> String {
         self.issuer.key().serialize_pem()
+    }
+
+    /// Its revocation list, in PEM, as [`revocation_list`].
+    ///
+    /// # Errors
+    /// [`PkiError`].
+    pub fn revoke(
+        &self,
+        revoked: &[RevokedLeaf],
+        number: u64,
+        now: SystemTime,
+        next_update: SystemTime,
+    ) -> Result<String, PkiError> {
+        signed_list(&self.issuer, revoked, number, now, next_update)
     }
 
     /// Issues a certificate with a new P-256 key and a random serial number.

@@ -11,11 +11,13 @@ const OPERATOR: &str = "operator";
 const AUDITOR: &str = "auditor";
 /// A consular post.
 pub(crate) const CONSULATE: &str = "consulate";
+/// A third witness or a verifier: reads the logs as anyone might who is to check them.
+pub(crate) const WITNESS: &str = "witness";
 /// A state's node.
 const NODE: &str = convenio_model::Identity::NODE;
 
 /// Every role, for what any caller of a state may call.
-const ANY: &[&str] = &[NODE, INTEGRATION, OPERATOR, AUDITOR, CONSULATE, "agency"];
+const ANY: &[&str] = &[NODE, INTEGRATION, OPERATOR, AUDITOR, CONSULATE, WITNESS, "agency"];
 
 /// Whose certificates a method takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +91,27 @@ impl Rule {
         Self { side, ..self }
     }
 }
+
+/// Who may ask for one resource over HTTP.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct WebRule {
+    /// Name, for the log.
+    pub name: &'static str,
+    /// Roles of this state.
+    pub own: &'static [&'static str],
+    /// Roles of a partner, which reaches no more than what concerns it.
+    pub partner: &'static [&'static str],
+}
+
+/// The list of logs.
+pub(crate) static LOGS: WebRule = WebRule { name: "logs", own: &[OPERATOR, AUDITOR, WITNESS], partner: &[] };
+/// One log's checkpoint, tiles and entries.
+pub(crate) static LOG: WebRule = WebRule { name: "log", own: &[OPERATOR, AUDITOR, WITNESS], partner: &[NODE] };
+/// What the node's witness cosigned last.
+pub(crate) static WITNESSED: WebRule =
+    WebRule { name: "witnessed", own: &[OPERATOR, AUDITOR, WITNESS], partner: &[NODE] };
+/// A submission to the node's witness; also for callers that the configuration names.
+pub(crate) static ADD_CHECKPOINT: WebRule = WebRule { name: "add-checkpoint", own: &[], partner: &[NODE] };
 
 /// The table, in the order of the contract.
 pub(crate) static TABLE: &[Rule] = &[

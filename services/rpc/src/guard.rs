@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use convenio_model::Identity;
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
@@ -32,18 +33,18 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct Guarded<S> {
     inner: S,
-    principals: Arc<Principals>,
+    principals: Arc<ArcSwap<Principals>>,
     calls: Arc<Semaphore>,
     call_timeout: Duration,
 }
 
 impl<S> Guarded<S> {
-    pub(crate) fn new(inner: S, principals: Principals) -> Self {
+    pub(crate) fn new(inner: S, principals: Arc<ArcSwap<Principals>>) -> Self {
         Self::with_limits(inner, principals, MAX_CALLS, CALL_TIMEOUT)
     }
 
-    fn with_limits(inner: S, principals: Principals, calls: usize, call_timeout: Duration) -> Self {
-        Self { inner, principals: Arc::new(principals), calls: Arc::new(Semaphore::new(calls)), call_timeout }
+    fn with_limits(inner: S, principals: Arc<ArcSwap<Principals>>, calls: usize, call_timeout: Duration) -> Self {
+        Self { inner, principals, calls: Arc::new(Semaphore::new(calls)), call_timeout }
     }
 }
 
@@ -96,7 +97,7 @@ impl<S> Guarded<S> {
     where
         S: Service<http::Request<B>, Response = http::Response<Body>, Error = Infallible>,
     {
-        let admitted = admission::admit(&self.principals, rule, identity, request.headers())?;
+        let admitted = admission::admit(&self.principals.load(), rule, identity, request.headers())?;
         admitted.enter(request.extensions_mut());
         if rule.is_some_and(|rule| rule.streams) {
             let Ok(response) = self.inner.oneshot(request).await;

@@ -1,8 +1,9 @@
-//! gRPC, and nothing else: who may call what, thin handlers over the use cases, one translation of errors.
+//! gRPC, and beside it the logs and the witness over HTTP: who may call what, thin handlers over the use cases, one translation of errors.
 //!
 //! Reading order is a call's: [`Guarded`] admits it by the table in `access` and the node's [`Principals`], a file of
 //! `services` hands it to the use case, [`status`] says what went wrong. To add an RPC: its `.proto`, a line in the table
-//! of `access`, its handler in `services`. What the table does not list is denied.
+//! of `access`, its handler in `services`. What the table does not list is denied. What is no gRPC goes to `web`, which asks
+//! the same principals.
 
 mod access;
 mod admission;
@@ -11,11 +12,13 @@ mod principals;
 mod routes;
 mod services;
 pub mod status;
+mod web;
 
 pub use guard::Guarded;
 pub use principals::{Principals, PrincipalsError};
-pub use routes::{Rpc, routes};
+pub use routes::{Rpc, Witnessing, routes};
 pub use services::exchange::{Dialled, dial};
+pub use web::Served;
 
 /// Stubs, made at build time.
 #[allow(missing_docs, clippy::all)] // generated; every method is documented in its .proto

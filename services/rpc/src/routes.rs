@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use convenio_exchange::witness::Witness;
+use convenio_model::Identity;
 use convenio_registry::Registry;
-use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -18,6 +20,7 @@ use crate::services::UseCases;
 use crate::services::consular::Consular;
 use crate::services::exchange::{MAX_MESSAGE, Session};
 use crate::services::node::Node;
+use crate::web::{Served, Web};
 
 /// Largest request of a registry or node method, bytes.
 const MAX_REQUEST: usize = 4 * 1024 * 1024;
@@ -41,12 +44,36 @@ const SERVICES: [&str; 10] = [
 /// What a node serves.
 pub struct Rpc {
     /// For the accept loop, which puts the caller's `Arc<Identity>` into each request's extensions.
-    pub service: Guarded<Routes>,
+    pub service: Served,
+    principals: Arc<ArcSwap<Principals>>,
     /// Health of each service.
     health: HealthReporter,
 }
 
+/// The node's witness, and who may submit to it beside the partners.
+pub struct Witnessing {
+    /// The witness.
+    pub witness: Arc<Witness>,
+    /// Callers that may have the configured logs cosigned.
+    pub callers: Vec<Identity>,
+}
+
 impl Rpc {
+    /// Replaces the table of principals; it counts from the next request on.
+    #[must_use]
+    pub fn replacer(&self) -> Box<dyn Fn(Principals) + Send + Sync> {
+        let principals = self.principals.clone();
+        Box::new(move |table| principals.store(Arc::new(table)))
+    }
+
+    /// Says whether a certificate that names an identity is still of this state or of a partner, and in the table where it
+    /// must be.
+    #[must_use]
+    pub fn known(&self) -> Arc<dyn Fn(&Identity) -> bool + Send + Sync> {
+        let principals = self.principals.clone();
+        Arc::new(move |identity| principals.load().standing(identity).is_ok())
+    }
+
     /// Reports every service, and the node, as serving or not.
     pub async fn report(&self, serving: bool) {
         let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
@@ -57,16 +84,18 @@ impl Rpc {
 }
 
 /// Puts the services of the contract, health (`grpc.health.v1`) and reflection (`grpc.reflection.v1`, for callers of
-/// this state) together; health says that they serve.
-pub async fn routes(registry: Arc<Registry>, principals: Principals) -> Rpc {
+/// this state) together, with the logs and the witness over HTTP; health says that they serve.
+pub async fn routes(registry: Arc<Registry>, principals: Principals, witnessing: Option<Witnessing>) -> Rpc {
     let core = registry.core().clone();
+    let principals = Arc::new(ArcSwap::from_pointee(principals));
+    let web = Web::new(core.clone(), principals.clone(), witnessing);
     let cases = UseCases::new(registry.clone());
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(convenio_wire::DESCRIPTORS)
         .build_v1()
         .expect("the build encoded the descriptors");
-    let routes = Routes::new(health_service)
+    let routes = tonic::service::Routes::new(health_service)
         .add_service(reflection)
         .add_service(
             agency_service_server::AgencyServiceServer::new(cases.clone()).max_decoding_message_size(MAX_REQUEST),
@@ -101,7 +130,8 @@ pub async fn routes(registry: Arc<Registry>, principals: Principals) -> Rpc {
             node_service_server::NodeServiceServer::new(Node::new(core)).max_decoding_message_size(MAX_REQUEST),
         )
         .prepare();
-    let rpc = Rpc { service: Guarded::new(routes, principals), health };
+    let service = Served::new(Guarded::new(routes, principals.clone()), web);
+    let rpc = Rpc { service, principals, health };
     rpc.report(true).await;
     rpc
 }

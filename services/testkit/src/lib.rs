@@ -22,6 +22,7 @@ pub mod side;
 pub mod sim;
 pub mod site;
 pub mod treaty;
+pub mod web;
 
 pub use acts::Case;
 pub use calls::Caller;

@@ -55,13 +55,8 @@ impl Pair {
 
     /// A pair under these agreements.
     pub async fn under(seed: u64, packs: Vec<Arc<Pack>>) -> Self {
-        let treaty = Treaty::new(seed, packs);
         let clock = ManualClock::new(START_MS);
-        let origin = Side::open(&treaty, &treaty.origin, &treaty.destination, &clock, seed).await;
-        let destination = Side::open(&treaty, &treaty.destination, &treaty.origin, &clock, seed).await;
-        let link = Link::new(&origin.core, &destination.core);
-        link.heal();
-        let pair = Self { treaty, link, clock, origin, destination, _nodes: None };
+        let pair = Self::opened(seed, packs, clock.clone(), &clock).await;
         pair.settle().await;
         pair
     }
@@ -79,6 +74,20 @@ impl Pair {
         let link = Link::new(&origin.core, &destination.core);
         link.heal();
         Self { treaty, link, clock, origin, destination, _nodes }
+    }
+
+    /// A pair under sv-ca whose destination lives by another clock. It may never settle.
+    pub async fn with_clocks(seed: u64, origin: ManualClock, destination: &ManualClock) -> Self {
+        Self::opened(seed, vec![treaty::sv_ca()], origin, destination).await
+    }
+
+    async fn opened(seed: u64, packs: Vec<Arc<Pack>>, clock: ManualClock, other: &ManualClock) -> Self {
+        let treaty = Treaty::new(seed, packs);
+        let origin = Side::open(&treaty, &treaty.origin, &treaty.destination, &clock, seed).await;
+        let destination = Side::open(&treaty, &treaty.destination, &treaty.origin, other, seed).await;
+        let link = Link::new(&origin.core, &destination.core);
+        link.heal();
+        Self { treaty, link, clock, origin, destination, _nodes: None }
     }
 
     /// Waits until everything is delivered, judged and answered.

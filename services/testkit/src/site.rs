@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use convenio_model::{Clock, SystemClock};
-use convenio_node::pki::{Authority, CertRequest, Issued, Usage};
+use convenio_node::pki::{Authority, CertRequest, Issued, RevokedLeaf, Usage, serial_of};
 use convenio_node::tls::{LoadedTls, TlsMaterial};
 use convenio_seal::trust::{TrustFile, TrustedAgreement};
 
@@ -117,6 +117,41 @@ file = "node.log"
         self.authority(party).issue(&request(uri, end - HOUR / 2, end, Usage::Client)).unwrap()
     }
 
+    /// The revocation list of the authority of `party`'s state, PEM: it names these certificates and runs out after `lasts`.
+    #[must_use]
+    pub fn crl(&self, party: &str, revoked: &[&str], lasts: Duration) -> String {
+        let leaf = |text: &&str| RevokedLeaf { serial: serial_of(text).unwrap(), since: now() };
+        let revoked: Vec<_> = revoked.iter().map(leaf).collect();
+        self.authority(party).revoke(&revoked, 1, now() - HOUR, now() + lasts).unwrap()
+    }
+
+    /// A new certificate of `party`'s node, by its own authority or by another one of the same domain.
+    #[must_use]
+    pub fn node_certificate(&self, party: &str, by: Option<&Authority>) -> Issued {
+        let uri = format!("spiffe://{}/node/{party}", domain(party));
+        let mut request = request(&uri, now() - HOUR, now() + 24 * HOUR - Duration::from_secs(1), Usage::Both);
+        request.dns = vec![format!("node.{party}.example")];
+        request.ip = vec![Ipv4Addr::LOCALHOST.into()];
+        by.unwrap_or_else(|| self.authority(party)).issue(&request).unwrap()
+    }
+
+    /// Puts the certificate and key of `party`'s node in place.
+    pub fn install(&self, party: &str, issued: &Issued) {
+        let tls = self.path(party).join("tls");
+        fs::write(tls.join("node.pem"), &issued.certificate).unwrap();
+        fs::write(tls.join("node.sk.pem"), &issued.key).unwrap();
+    }
+
+    /// Changes the text of a state's configuration.
+    ///
+    /// # Panics
+    /// If `from` does not stand in it.
+    pub fn edit(&self, party: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.config(party)).unwrap();
+        assert!(text.contains(from), "{from}");
+        fs::write(self.config(party), text.replace(from, to)).unwrap();
+    }
+
     /// TLS of a caller of `party`'s state that presents `issued` and believes both authorities.
     #[must_use]
     pub fn client(&self, party: &str, issued: &Issued) -> LoadedTls {
@@ -131,6 +166,7 @@ file = "node.log"
             own_ca: self.path(party).join("tls/ca.pem"),
             own_trust_domain: domain(party),
             partner_cas: vec![(domain(&other.party), self.path(&other.party).join("tls/ca.pem"))],
+            crls: Vec::new(),
         };
         material.load().unwrap()
     }
@@ -162,16 +198,8 @@ file = "node.log"
                 fs::write(dir.join(folder).join(format!("{at}.dsse.json")), file).unwrap();
             }
         }
-        let uri = format!("spiffe://{}/node/{}", domain(&own.party), own.party);
-        let mut request = request(&uri, now() - HOUR, now() + 24 * HOUR - Duration::from_secs(1), Usage::Both);
-        request.dns = vec![own.node.clone()];
-        request.ip = vec![Ipv4Addr::LOCALHOST.into()];
-        let authority = self.authority(&own.party);
-        let issued = authority.issue(&request).unwrap();
-        let tls = dir.join("tls");
-        fs::write(tls.join("ca.pem"), authority.certificate()).unwrap();
-        fs::write(tls.join("node.pem"), issued.certificate).unwrap();
-        fs::write(tls.join("node.sk.pem"), issued.key).unwrap();
+        fs::write(dir.join("tls/ca.pem"), self.authority(&own.party).certificate()).unwrap();
+        self.install(&own.party, &self.node_certificate(&own.party, None));
     }
 }
 

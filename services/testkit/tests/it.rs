@@ -4,12 +4,15 @@
 mod it {
     mod canaries;
     mod consulate;
+    mod cosign;
     mod dishonest;
     mod erasure;
     mod faults;
     mod flaws;
     mod links;
     mod nodes;
+    mod reload;
     mod season;
     mod sim;
+    mod witness;
 }

@@ -148,6 +148,7 @@ impl StateDir {
             own_ca: tls.join("ca.pem"),
             own_trust_domain: self.state.trust_domain.clone(),
             partner_cas: Vec::new(),
+            crls: Vec::new(),
         };
         Ok(material.load()?)
     }

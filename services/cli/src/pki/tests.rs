@@ -43,6 +43,7 @@ fn every_certificate_of_a_set_is_usable_and_names_its_role() {
             own_ca: written.ca.clone(),
             own_trust_domain: "sv.example".to_owned(),
             partner_cas: Vec::new(),
+            crls: Vec::new(),
         };
         let loaded = material.load().unwrap();
         assert_eq!(*loaded.identity(), identity);

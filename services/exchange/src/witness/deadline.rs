@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use convenio_log::{SignatureType, SignedCheckpoint, VerifierKey, cosignature};
+use convenio_agreement::config::WitnessPolicy;
+use convenio_log::{SignedCheckpoint, cosignature};
 use convenio_seal::statement::claimed_statement;
 use convenio_store::{LogRow, StoreError};
 
@@ -42,31 +43,57 @@ pub async fn coverage(core: &Core, exchange: &Exchange, log: &LogRow) -> Result<
     Ok(Coverage { cosigned_ms, overdue })
 }
 
-/// Whether `quorum` of these witnesses have cosigned the log, save for entries younger than the pack's deadline.
+/// Whether as many third witnesses as the pack requires have cosigned the log, save for entries younger than its deadline.
 ///
 /// # Errors
 /// The database's.
-pub async fn quorum_met(
-    core: &Core,
-    exchange: &Exchange,
-    log: &LogRow,
-    witnesses: &[VerifierKey],
-    quorum: usize,
-) -> Result<bool, StoreError> {
-    if quorum == 0 {
-        return Ok(true);
-    }
+pub async fn quorum_met(core: &Core, exchange: &Exchange, log: &LogRow) -> Result<bool, StoreError> {
+    let WitnessPolicy::Required { quorum, witnesses } = exchange.pack.witness_policy() else { return Ok(true) };
     let notes = cosigned(core.store.as_ref(), &log.origin).await?;
-    let size = |key: &VerifierKey| {
-        let by = notes.iter().filter(|note| cosignature::verify(note, key).is_ok());
+    let size = |witness: &convenio_agreement::config::Witness| {
+        let by = notes.iter().filter(|note| cosignature::verify(note, &witness.key).is_ok());
         by.map(|note| note.checkpoint().size()).max().unwrap_or(0)
     };
     let mut sizes: Vec<u64> = witnesses.iter().map(size).collect();
     sizes.sort_unstable_by(|a, b| b.cmp(a));
-    let Some(size) = sizes.get(quorum - 1).copied().filter(|size| *size > 0) else { return Ok(false) };
+    let Some(size) = sizes.get(quorum.saturating_sub(1)).copied().filter(|size| *size > 0) else { return Ok(false) };
     let deadline = u64::from(exchange.pack.config().cosign_deadline_hours) * 3_600_000;
     let waits = waits_since(core, log, size).await?;
     Ok(waits.is_none_or(|since| core.clock().now_ms() <= since.saturating_add(deadline)))
+}
+
+/// Between which moments an entry came into being and to the other side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldBetween {
+    /// Not issued before, Unix ms.
+    pub earliest_ms: u64,
+    /// Held by the recipient at the latest then, Unix ms; none until it is cosigned.
+    pub latest_ms: Option<u64>,
+}
+
+/// The times that an entry and the last cosignature over it state, widened by [`MAX_SKEW`] each: no clock is believed
+/// further.
+///
+/// # Errors
+/// The database's.
+pub async fn held_between(core: &Core, log: &LogRow, index: u64) -> Result<HeldBetween, StoreError> {
+    let row = core.store.entries(log.id, index, index + 1).await?.pop().ok_or(StoreError::Corrupt("entry"))?;
+    let issued = claimed_statement(&row.bytes).map_or(0, |statement| statement.time_ms);
+    let skew = u64::try_from(MAX_SKEW.as_millis()).unwrap_or(u64::MAX);
+    let cosigned = match index < log.cosigned_size {
+        true => SignedCheckpoint::parse(&log.cosigned).ok().and_then(|note| latest_time(&note)),
+        false => None,
+    };
+    // A cosignature's time is a whole second: it was made before the next one began.
+    let latest_ms = cosigned.map(|seconds| (seconds.saturating_add(1)).saturating_mul(1000).saturating_add(skew));
+    Ok(HeldBetween { earliest_ms: issued.saturating_sub(skew), latest_ms })
+}
+
+/// The latest time that any cosignature of a checkpoint that was verified when it was stored states, Unix seconds.
+fn latest_time(note: &SignedCheckpoint) -> Option<u64> {
+    let times = note.note().signatures().iter().filter(|line| line.signature().len() == cosignature::COSIGNATURE_LEN);
+    let time = |bytes: &[u8]| bytes.first_chunk().map(|time| u64::from_be_bytes(*time));
+    times.filter_map(|line| time(line.signature())).max()
 }
 
 /// When the first entry past `covered` was issued; none if there is none.
@@ -84,7 +111,6 @@ pub(crate) fn mirror_time(exchange: &Exchange, note: &[u8]) -> Option<u64> {
     let note = SignedCheckpoint::parse(note).ok()?;
     let keys = exchange.partner_keys()?;
     let key = mirror_key(&exchange.partner_node, keys.version, &keys.mirror)?;
-    debug_assert_eq!(key.signature_type(), SignatureType::CosignatureV1);
     cosignature::verify(&note, &key).ok()
 }
 

@@ -26,6 +26,10 @@ pub(super) struct NodeFile {
     #[serde(default)]
     pub posts: Vec<PostFile>,
     #[serde(default)]
+    pub witness: WitnessFile,
+    #[serde(default)]
+    pub witnesses: Vec<WitnessOfFile>,
+    #[serde(default)]
     pub log: LogFile,
 }
 
@@ -35,6 +39,7 @@ pub(super) struct TlsFile {
     pub certificate: PathBuf,
     pub key: PathBuf,
     pub ca: PathBuf,
+    pub crl: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -44,7 +49,29 @@ pub(super) struct PartnerFile {
     pub node: String,
     pub trust_domain: String,
     pub ca: PathBuf,
+    pub crl: Option<PathBuf>,
     pub address: Option<String>,
+}
+
+/// What this node's witness cosigns beside the partners' logs, and for whom.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WitnessFile {
+    #[serde(default)]
+    pub logs: Vec<String>,
+    #[serde(default)]
+    pub callers: Vec<String>,
+}
+
+/// A witness that cosigns this node's logs.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WitnessOfFile {
+    pub name: String,
+    pub vkey: String,
+    pub url: String,
+    pub ca: Option<PathBuf>,
+    pub interval_seconds: Option<u64>,
 }
 
 #[derive(Deserialize)]

@@ -59,11 +59,7 @@ impl LoadedTls {
     /// # Errors
     /// [`ConfigError`] if no authority of that trust domain is loaded or it cannot be used.
     pub fn client_config(&self, trust_domain: &str) -> Result<ClientConfig, ConfigError> {
-        let roots = self.roots(trust_domain)?;
-        let chain = WebPkiServerVerifier::builder_with_provider(roots, self.provider.clone())
-            .build()
-            .map_err(|source| verifier_error(trust_domain, source))?;
-        let verifier = NodeServerVerifier::new(chain, trust_domain.to_owned(), self.provider.clone());
+        let verifier = self.node_verifier(trust_domain)?;
         let mut config = ClientConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&version::TLS13])?
             .dangerous()
@@ -72,6 +68,18 @@ impl LoadedTls {
         config.alpn_protocols = vec![ALPN_H2.to_vec()];
         config.resumption = Resumption::disabled();
         Ok(config)
+    }
+
+    /// The verifier of the node of one trust domain.
+    pub(super) fn node_verifier(&self, trust_domain: &str) -> Result<NodeServerVerifier, ConfigError> {
+        let roots = self.roots(trust_domain)?;
+        let builder = WebPkiServerVerifier::builder_with_provider(roots, self.provider.clone());
+        let chain = match self.crls.get(trust_domain) {
+            Some(lists) => builder.with_crls(lists.der.iter().cloned()).enforce_revocation_expiration().build(),
+            None => builder.build(),
+        };
+        let chain = chain.map_err(|source| verifier_error(trust_domain, source))?;
+        Ok(NodeServerVerifier::new(chain, trust_domain.to_owned(), self.provider.clone()))
     }
 
     pub(super) fn trust_domain_verifier(&self) -> Result<TrustDomainClientVerifier, ConfigError> {
@@ -83,12 +91,16 @@ impl LoadedTls {
         Ok(TrustDomainClientVerifier::new(by_trust_domain, self.provider.clone()))
     }
 
-    /// The verifier of one trust domain's clients; the place of its revocation lists.
+    /// The verifier of one trust domain's clients. Where the domain has revocation lists, a certificate is believed only while
+    /// one of its authority is in force and does not name it.
     pub(super) fn client_verifier(&self, trust_domain: &str) -> Result<Arc<dyn ClientCertVerifier>, ConfigError> {
         let roots = self.roots(trust_domain)?;
-        WebPkiClientVerifier::builder_with_provider(roots, self.provider.clone())
-            .build()
-            .map_err(|source| verifier_error(trust_domain, source))
+        let builder = WebPkiClientVerifier::builder_with_provider(roots, self.provider.clone());
+        let verifier = match self.crls.get(trust_domain) {
+            Some(lists) => builder.with_crls(lists.der.iter().cloned()).enforce_revocation_expiration().build(),
+            None => builder.build(),
+        };
+        verifier.map_err(|source| verifier_error(trust_domain, source))
     }
 
     fn roots(&self, trust_domain: &str) -> Result<Arc<rustls::RootCertStore>, ConfigError> {

@@ -3,13 +3,13 @@
 
 use std::error::Error as StdError;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -58,6 +58,47 @@ pub async fn connect(address: &str, server_name: &str, tls: Arc<ClientConfig>) -
         server_name: server_name.to_owned(),
         cause: cause(&error),
     })
+}
+
+/// A channel, and who was at its other end when it was opened.
+pub struct Connected {
+    /// The channel.
+    pub channel: Channel,
+    /// The server's chain, leaf first, for [`super::LiveTls::judge_node`].
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The name that it proved.
+    pub name: ServerName<'static>,
+}
+
+/// As [`connect`], with the chain that the server showed, so that it can be judged again.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_judged(
+    address: &str,
+    server_name: &str,
+    tls: Arc<ClientConfig>,
+) -> Result<Connected, ConnectError> {
+    let (endpoint, name) = endpoint(server_name)?;
+    let shown = Arc::new(Mutex::new(Vec::new()));
+    let (seen, to, dialled) = (shown.clone(), address.to_owned(), name.clone());
+    let dial = tower::service_fn(move |_: Uri| {
+        let (address, name, tls, seen) = (to.clone(), dialled.clone(), tls.clone(), seen.clone());
+        async move {
+            let stream = connect_stream(&address, name, tls).await?;
+            let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            *seen.lock().unwrap_or_else(PoisonError::into_inner) =
+                chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+            Ok::<_, io::Error>(TokioIo::new(stream))
+        }
+    });
+    let channel = endpoint.connect_with_connector(dial).await.map_err(|error| ConnectError::Failed {
+        address: address.to_owned(),
+        server_name: server_name.to_owned(),
+        cause: cause(&error),
+    })?;
+    let chain = std::mem::take(&mut *shown.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(Connected { channel, chain, name })
 }
 
 /// As [`connect`], but dials at the first call.

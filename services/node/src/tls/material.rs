@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use convenio_model::{Identity, IdentityError};
-use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::identity::from_certificate;
+use super::revocation::{self, RevocationLists};
 
 /// Largest PEM file read, in bytes: a chain of a few certificates is some kilobytes.
 const MAX_FILE: u64 = 256 * 1024;
@@ -34,6 +35,9 @@ pub struct TlsMaterial {
     pub own_trust_domain: String,
     /// Each partner's trust domain with the PEM certificates of its authority.
     pub partner_cas: Vec<(String, PathBuf)>,
+    /// Trust domains with a PEM file of revocation lists, one list of each authority of that domain. Where a domain has none,
+    /// revocation is not checked in it.
+    pub crls: Vec<(String, PathBuf)>,
 }
 
 /// TLS files that were read and fit together; makes the rustls configurations.
@@ -43,8 +47,34 @@ pub struct LoadedTls {
     pub(super) provider: Arc<CryptoProvider>,
     /// The authorities of each trust domain that is believed.
     pub(super) roots: BTreeMap<String, Arc<RootCertStore>>,
+    /// The revocation lists of each trust domain that has any.
+    pub(super) crls: BTreeMap<String, RevocationLists>,
     identity: Identity,
     certificate: PathBuf,
+}
+
+/// A server outside the exchange that is believed by an authority of its own, a witness for example.
+#[derive(Clone, Debug)]
+pub struct TrustedServer {
+    /// The name or address that it proves.
+    pub name: ServerName<'static>,
+    /// Shows no certificate of this node.
+    pub config: Arc<ClientConfig>,
+}
+
+/// A server with this name or IP address that the PEM authorities in `ca` vouch for.
+///
+/// # Errors
+/// [`MaterialError`] naming `ca`.
+pub fn trusted_server(name: &str, ca: &Path) -> Result<TrustedServer, MaterialError> {
+    let roots = authorities(ca, &certificates(ca)?)?;
+    let name = ServerName::try_from(name.to_owned()).map_err(|_| content(ca, "for a server without a usable name"))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
+    let builder = builder.map_err(|error| content(ca, error))?;
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TrustedServer { name, config: Arc::new(config) })
 }
 
 /// Why a TLS file cannot be used. The text starts with the file's path.
@@ -90,16 +120,26 @@ impl TlsMaterial {
         let identity = self.own_identity(&chain)?;
         let certified = certified_key(chain, &self.certificate, &self.key, &provider)?;
         let mut roots = BTreeMap::new();
+        let mut authorities_of = BTreeMap::new();
         let own = (self.own_trust_domain.clone(), self.own_ca.clone());
         for (trust_domain, path) in std::iter::once(&own).chain(&self.partner_cas) {
-            if roots.insert(trust_domain.clone(), Arc::new(authorities(path)?)).is_some() {
+            let certificates = certificates(path)?;
+            if roots.insert(trust_domain.clone(), Arc::new(authorities(path, &certificates)?)).is_some() {
                 return Err(MaterialError::TrustDomainTwice { path: path.clone(), trust_domain: trust_domain.clone() });
             }
+            authorities_of.insert(trust_domain.clone(), certificates);
+        }
+        let mut crls = BTreeMap::new();
+        for (trust_domain, path) in &self.crls {
+            let authorities = authorities_of.get(trust_domain).map(Vec::as_slice).unwrap_or_default();
+            let lists = revocation::load(path, &read(path)?, authorities, &provider)?;
+            crls.insert(trust_domain.clone(), lists);
         }
         Ok(LoadedTls {
             certified: Arc::new(certified),
             provider,
             roots,
+            crls,
             identity,
             certificate: self.certificate.clone(),
         })
@@ -120,6 +160,17 @@ impl LoadedTls {
     /// The identity in the own certificate.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// The trust domains that are believed, each by its own authority.
+    pub fn trust_domains(&self) -> impl Iterator<Item = &str> {
+        self.roots.keys().map(String::as_str)
+    }
+
+    /// When the first of the revocation lists of each trust domain runs out, Unix seconds. From then on nobody of that
+    /// domain is let in.
+    pub fn crl_ends(&self) -> BTreeMap<String, u64> {
+        self.crls.iter().map(|(domain, lists)| (domain.clone(), lists.next_update)).collect()
     }
 
     /// Checks that the own chain leads to the own authority and is valid now, as a peer would.
@@ -155,15 +206,15 @@ fn certified_key(
     })
 }
 
-fn authorities(path: &Path) -> Result<RootCertStore, MaterialError> {
+fn authorities(path: &Path, certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, MaterialError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        let (_, parsed) = X509Certificate::from_der(&certificate)
+    for certificate in certificates {
+        let (_, parsed) = X509Certificate::from_der(certificate)
             .map_err(|_| content(path, "not an X.509 certificate, or a truncated one"))?;
         if !parsed.is_ca() {
             return Err(content(path, "holds a certificate that is not an authority's"));
         }
-        roots.add(certificate).map_err(|_| content(path, "unusable authority certificate"))?;
+        roots.add(certificate.clone()).map_err(|_| content(path, "unusable authority certificate"))?;
     }
     Ok(roots)
 }
@@ -200,7 +251,7 @@ fn read(path: &Path) -> Result<Vec<u8>, MaterialError> {
     Ok(bytes)
 }
 
-fn pem_problem(error: &pem::Error, what: &str) -> String {
+pub(super) fn pem_problem(error: &pem::Error, what: &str) -> String {
     match error {
         pem::Error::MissingSectionEnd { .. } => {
             format!("truncated {what}: its PEM section does not end")
@@ -211,6 +262,6 @@ fn pem_problem(error: &pem::Error, what: &str) -> String {
     }
 }
 
-fn content(path: &Path, problem: impl ToString) -> MaterialError {
+pub(super) fn content(path: &Path, problem: impl ToString) -> MaterialError {
     MaterialError::Content { path: path.to_owned(), problem: problem.to_string() }
 }

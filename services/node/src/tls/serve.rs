@@ -4,16 +4,16 @@ use std::error::Error as StdError;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use convenio_model::Identity;
 use hyper::body::{Body, Incoming};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use rustls::ServerConfig;
+use rustls_pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -23,7 +23,14 @@ use tower::{Service, ServiceExt};
 use tracing::{debug, warn};
 
 use super::identity::from_certificate;
+use super::live::LiveTls;
 use super::verify;
+
+/// An open connection is judged again after so long at the latest, and at once when the material changes.
+pub const RECHECK: Duration = Duration::from_secs(5);
+
+/// Whether a caller is known beyond its certificate; asked again whenever its connection is judged.
+pub type Known = Arc<dyn Fn(&Identity) -> bool + Send + Sync>;
 
 /// Pause after a failed accept: the usual cause, no free file descriptor, does not end at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -43,6 +50,11 @@ pub struct ServeLimits {
     pub header_timeout: Duration,
     /// Most HTTP/2 streams at a time in one connection.
     pub max_concurrent_streams: u32,
+    /// Longest life of a connection: then it takes no new requests, and the client connects again, with the certificate that
+    /// it has by then.
+    pub max_age: Duration,
+    /// Time that requests in progress, streams among them, have when a connection is too old.
+    pub age_grace: Duration,
     /// Time that requests in progress have at shutdown, before their connections are dropped.
     pub grace: Duration,
 }
@@ -56,6 +68,8 @@ impl Default for ServeLimits {
             keep_alive_timeout: Duration::from_secs(20),
             header_timeout: Duration::from_secs(10),
             max_concurrent_streams: 256,
+            max_age: Duration::from_secs(3600),
+            age_grace: Duration::from_secs(60),
             grace: Duration::from_secs(5),
         }
     }
@@ -65,13 +79,14 @@ impl Default for ServeLimits {
 /// the caller's `Arc<Identity>` in its extensions. `tonic::service::Routes::into_axum_router()`
 /// makes a fitting service.
 ///
-/// A configuration stored into `tls` counts from the next handshake on. Returns when every
-/// connection has ended, at the latest [`ServeLimits::grace`] after the shutdown. Refusals are
-/// logged as warnings with a reason code and the peer's IP address, never with names out of the
-/// certificate.
+/// Material stored into `tls` counts from the next handshake on, and an open connection whose certificate it does not
+/// believe, or whose caller is not `known` any more, is cut with every stream in it. Returns when every connection has ended,
+/// at the latest [`ServeLimits::grace`] after the shutdown. Refusals are logged as warnings with a reason code and the
+/// peer's IP address, never with names out of the certificate.
 pub async fn serve<S, B>(
     listener: TcpListener,
-    tls: Arc<ArcSwap<ServerConfig>>,
+    tls: Arc<LiveTls>,
+    known: Known,
     service: S,
     limits: ServeLimits,
     shutdown: CancellationToken,
@@ -98,15 +113,20 @@ pub async fn serve<S, B>(
             warn!(reason = "TOO_MANY_CONNECTIONS", peer = %peer.ip(), "connection refused");
             continue;
         };
-        let acceptor = TlsAcceptor::from(tls.load_full());
+        let acceptor = TlsAcceptor::from(tls.server_config());
         let (service, limits) = (service.clone(), limits.clone());
+        let (tls, known) = (tls.clone(), known.clone());
         let (shutdown, streams) = (shutdown.clone(), tasks.clone());
         tasks.spawn(async move {
             let _permit = permit;
             let handshake = handshake(&acceptor, stream, limits.handshake_timeout);
             match shutdown.run_until_cancelled(handshake).await {
-                Some(Ok((stream, identity))) => {
-                    connection(stream, identity, service, &limits, &shutdown, streams).await;
+                Some(Ok((stream, caller))) => {
+                    let judge = Arc::new(Judge::new(tls, known, caller));
+                    match connection(stream, judge, service, &limits, &shutdown, streams).await {
+                        Ended::Cut(reason) => warn!(reason, peer = %peer.ip(), "connection cut"),
+                        Ended::Done => {}
+                    }
                 }
                 Some(Err(Refusal::Lost(kind))) => debug!(?kind, peer = %peer.ip(), "no handshake"),
                 Some(Err(Refusal::Reason(reason))) => {
@@ -129,11 +149,79 @@ enum Refusal {
     Reason(&'static str),
 }
 
+/// Who is at the other end.
+struct Caller {
+    identity: Arc<Identity>,
+    /// Leaf first.
+    chain: Vec<CertificateDer<'static>>,
+}
+
+/// A request that got no answer; its stream is reset.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unanswered(String);
+
+/// How a connection came to its end.
+enum Ended {
+    Done,
+    /// It is no longer believed.
+    Cut(&'static str),
+}
+
+/// Judges one connection again and again.
+struct Judge {
+    tls: Arc<LiveTls>,
+    known: Known,
+    caller: Caller,
+    /// Whoever was never known is told so, call by call, and need not be cut.
+    was_known: bool,
+    generation: watch::Receiver<u64>,
+    /// Material by which it was believed last.
+    believed: AtomicU64,
+}
+
+impl Judge {
+    fn new(tls: Arc<LiveTls>, known: Known, caller: Caller) -> Self {
+        let generation = tls.generation();
+        let was_known = known(&caller.identity);
+        // Nothing is believed of a handshake that may have begun under older material.
+        Self { tls, known, caller, was_known, generation, believed: AtomicU64::new(u64::MAX) }
+    }
+
+    fn judge(&self) -> Result<(), &'static str> {
+        let generation = *self.generation.borrow();
+        self.tls.judge_client(&self.caller.chain)?;
+        if self.was_known && !(self.known)(&self.caller.identity) {
+            return Err("PRINCIPAL_UNKNOWN");
+        }
+        self.believed.store(generation, Ordering::Release);
+        Ok(())
+    }
+
+    /// Before each request: by the material of this very moment.
+    fn admit(&self) -> Result<(), &'static str> {
+        if self.believed.load(Ordering::Acquire) == *self.generation.borrow() { Ok(()) } else { self.judge() }
+    }
+
+    /// Ends once the connection is no longer believed.
+    async fn refused(&self) -> &'static str {
+        let mut generation = self.generation.clone();
+        loop {
+            if let Err(reason) = self.judge() {
+                return reason;
+            }
+            // A timeout is as good as a change: certificates and lists run out by themselves. The node itself holds the
+            // sender, so that the wait fails only when all ends.
+            let _ = timeout(RECHECK, generation.changed()).await;
+        }
+    }
+}
+
 async fn handshake(
     acceptor: &TlsAcceptor,
     stream: TcpStream,
     limit: Duration,
-) -> Result<(TlsStream<TcpStream>, Arc<Identity>), Refusal> {
+) -> Result<(TlsStream<TcpStream>, Caller), Refusal> {
     // Records are small and answers are waited for.
     stream.set_nodelay(true).map_err(|error| Refusal::Lost(error.kind()))?;
     let stream = timeout(limit, acceptor.accept(stream))
@@ -146,17 +234,19 @@ async fn handshake(
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let leaf = chain.first().ok_or(Refusal::Reason("CERTIFICATE_MISSING"))?;
     let identity = from_certificate(leaf).map_err(|error| Refusal::Reason(error.reason()))?;
-    Ok((stream, Arc::new(identity)))
+    let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+    Ok((stream, Caller { identity: Arc::new(identity), chain }))
 }
 
 async fn connection<S, B>(
     stream: TlsStream<TcpStream>,
-    identity: Arc<Identity>,
+    judge: Arc<Judge>,
     service: S,
     limits: &ServeLimits,
     shutdown: &CancellationToken,
     tasks: TaskTracker,
-) where
+) -> Ended
+where
     S: Service<http::Request<Incoming>, Response = http::Response<B>> + Clone + Send + 'static,
     S::Error: Into<Box<dyn StdError + Send + Sync>>,
     S::Future: Send + 'static,
@@ -168,21 +258,37 @@ async fn connection<S, B>(
     let _streams_end_with_the_connection = gone.clone().drop_guard();
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let http = http(StreamExecutor { gone, tasks }, is_http2, limits);
+    let (identity, admits) = (judge.caller.identity.clone(), judge.clone());
     let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(identity.clone());
-        service.clone().oneshot(request)
+        let (service, admitted) = (service.clone(), admits.admit());
+        async move {
+            // The connection is about to be cut: the request does not reach the service.
+            admitted.map_err(|reason| Unanswered(reason.to_owned()))?;
+            service.oneshot(request).await.map_err(|error| Unanswered(error.into().to_string()))
+        }
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
+        reason = judge.refused() => return Ended::Cut(reason),
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             timeout(limits.grace, connection).await.ok()
+        }
+        () = sleep(limits.max_age) => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = timeout(limits.age_grace, connection) => ended.ok(),
+                reason = judge.refused() => return Ended::Cut(reason),
+                () = shutdown.cancelled() => None,
+            }
         }
     };
     if let Some(Err(error)) = ended {
         debug!(%error, "connection ended");
     }
+    Ended::Done
 }
 
 fn http(executor: StreamExecutor, is_http2: bool, limits: &ServeLimits) -> auto::Builder<StreamExecutor> {

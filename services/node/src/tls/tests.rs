@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use arc_swap::ArcSwap;
 use convenio_model::Identity;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{ClientConfig, RootCertStore, version};
@@ -71,6 +70,7 @@ impl World {
             own_ca: self.path(own_ca),
             own_trust_domain: domain.to_owned(),
             partner_cas: vec![(partner.0.to_owned(), self.path(partner.1))],
+            crls: Vec::new(),
         }
     }
 
@@ -105,7 +105,7 @@ fn node(domain: &str, state: &str) -> CertRequest {
 /// A running server of El Salvador that answers with the caller it saw.
 struct Server {
     addr: SocketAddr,
-    tls: Arc<ArcSwap<rustls::ServerConfig>>,
+    tls: Arc<LiveTls>,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -122,13 +122,17 @@ async fn who(request: http::Request<hyper::body::Incoming>) -> Result<http::Resp
     Ok(http::Response::builder().header("caller", caller).body(String::new()).unwrap())
 }
 
+fn everybody() -> Known {
+    Arc::new(|_| true)
+}
+
 async fn start(tls: &LoadedTls, limits: ServeLimits) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let tls = Arc::new(ArcSwap::from_pointee(tls.server_config().unwrap()));
+    let tls = LiveTls::new(tls.clone()).unwrap();
     let shutdown = CancellationToken::new();
     let service = tower::service_fn(who);
-    let task = tokio::spawn(serve(listener, tls.clone(), service, limits, shutdown.clone()));
+    let task = tokio::spawn(serve(listener, tls.clone(), everybody(), service, limits, shutdown.clone()));
     Server { addr, tls, shutdown, task }
 }
 
@@ -308,7 +312,7 @@ async fn a_stored_configuration_counts_for_the_next_handshake() {
     server.seen(&caller).await.unwrap();
     let mut alone = world.issue(&world.sv, SV, &node(SV, "sv"));
     alone.partner_cas.clear();
-    server.tls.store(Arc::new(alone.load().unwrap().server_config().unwrap()));
+    server.tls.replace(alone.load().unwrap()).unwrap();
     assert!(server.seen(&caller).await.is_err());
 }
 
@@ -354,10 +358,10 @@ async fn tonic_services_are_served_through_their_router() {
     let service = tonic::service::Routes::new(health).into_axum_router();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let tls = Arc::new(ArcSwap::from_pointee(world.sv_node().server_config().unwrap()));
+    let tls = LiveTls::new(world.sv_node()).unwrap();
     let shutdown = CancellationToken::new();
     let limits = ServeLimits::default();
-    let task = tokio::spawn(serve(listener, tls, service, limits, shutdown.clone()));
+    let task = tokio::spawn(serve(listener, tls, everybody(), service, limits, shutdown.clone()));
     let config = Arc::new(world.ca_node().client_config(SV).unwrap());
     let channel = connect_lazy(&address, "node.sv.example", config).unwrap();
     let mut client = tonic_health::pb::health_client::HealthClient::new(channel);

@@ -19,7 +19,7 @@ use super::identity::from_certificate;
 /// partner's authority cannot issue names of the own state.
 #[derive(Debug)]
 pub(super) struct TrustDomainClientVerifier {
-    /// One verifier for each trust domain. When revocation lists come, they go into these.
+    /// One verifier for each trust domain, with its revocation lists.
     by_trust_domain: BTreeMap<String, Arc<dyn ClientCertVerifier>>,
     provider: Arc<CryptoProvider>,
 }
@@ -87,6 +87,8 @@ pub(super) fn problem(error: &Error) -> String {
         "CERTIFICATE_EXPIRED" => "the certificate has expired".to_owned(),
         "CERTIFICATE_NOT_YET_VALID" => "the certificate is not valid yet".to_owned(),
         "CERTIFICATE_AUTHORITY" => "the certificate was not issued by the authority of its trust domain".to_owned(),
+        "CERTIFICATE_REVOKED" => "the certificate is revoked".to_owned(),
+        "REVOCATION_UNKNOWN" => "no revocation list in force says whether the certificate is revoked".to_owned(),
         "CERTIFICATE_PURPOSE" => "the certificate is not for this use (extended key usage)".to_owned(),
         other => format!("the certificate is not accepted ({other})"),
     }

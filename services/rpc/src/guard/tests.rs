@@ -51,15 +51,16 @@ impl Service<http::Request<()>> for Inner {
     }
 }
 
-fn principals() -> Principals {
+fn principals() -> Arc<ArcSwap<Principals>> {
     let agreements = || vec!["sv-ca".to_owned()];
-    Principals::new("sv.example")
+    let table = Principals::new("sv.example")
         .partner("ca.example", "node.ca.example")
         .unwrap()
         .post("mre/toronto", vec!["CA-ON".to_owned()], agreements())
         .unwrap()
         .limit(format!("spiffe://{LIMITED}").parse().unwrap(), agreements())
-        .unwrap()
+        .unwrap();
+    Arc::new(ArcSwap::from_pointee(table))
 }
 
 fn request(path: &str, identity: Option<&str>, purpose: Option<&str>) -> http::Request<()> {

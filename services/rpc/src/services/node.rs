@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use convenio_exchange::{Core, Exchange};
+use convenio_exchange::{Core, Exchange, witness};
 use convenio_model::RecordId;
-use convenio_store::LogRow;
+use convenio_store::{LogRow, StoreError};
 use convenio_wire::node::v1 as wire;
 use tonic::{Code, Request, Response, Status};
 
@@ -36,8 +36,12 @@ impl NodeService for Node {
         let logs = self.logs().await?;
         let exchanges = self.core.exchanges().iter();
         let reached = exchanges.filter(|exchange| admitted.check_agreement(exchange.pack.id()).is_ok());
-        let exchanges =
-            reached.map(|exchange| described(exchange, &logs, self.core.connected(&exchange.partner_node))).collect();
+        let mut exchanges = Vec::new();
+        for exchange in reached {
+            let mut described = described(exchange, &logs, self.core.connected(&exchange.partner_node));
+            self.witnessed(exchange, &logs, &mut described).await.map_err(|error| status::from_store(&error))?;
+            exchanges.push(described);
+        }
         Ok(Response::new(wire::ListExchangesResponse { exchanges }))
     }
 
@@ -55,12 +59,15 @@ impl NodeService for Node {
         let held = if log.own { log.settled } else { log.cosigned_size };
         let delivered = index < held;
         let receipt = if delivered { self.receipt(id).await? } else { String::new() };
+        let times = witness::held_between(&self.core, log, index).await.map_err(|error| status::from_store(&error))?;
         Ok(Response::new(wire::Record {
             name: request.name,
             log_origin: log.origin.clone(),
             index,
             delivered,
             receipt,
+            earliest_time_ms: times.earliest_ms,
+            latest_time_ms: times.latest_ms.unwrap_or(0),
         }))
     }
 }
@@ -69,6 +76,33 @@ impl Node {
     async fn receipt(&self, id: RecordId) -> Result<String, Status> {
         let receipt = convenio_exchange::receipt(&self.core, id).await;
         receipt.map(Option::unwrap_or_default).map_err(|error| status::from_store(&error))
+    }
+}
+
+impl Node {
+    /// What cosignatures of the own log are there.
+    async fn witnessed(
+        &self,
+        exchange: &Exchange,
+        logs: &[LogRow],
+        described: &mut wire::Exchange,
+    ) -> Result<(), StoreError> {
+        let own = exchange.own();
+        let Some(own) = logs.iter().find(|row| row.id == own.log) else { return Ok(()) };
+        let coverage = witness::coverage(&self.core, exchange, own).await?;
+        described.cosigned_time_ms = coverage.cosigned_ms;
+        described.cosignature_overdue = coverage.overdue;
+        described.witness_quorum_met = witness::quorum_met(&self.core, exchange, own).await?;
+        let standings = self.core.witnesses.standings().into_iter();
+        described.witnesses = standings
+            .map(|(name, standing)| wire::Witness {
+                name,
+                cosigned: standing.cosigned,
+                failed: standing.failed,
+                problem: standing.problem,
+            })
+            .collect();
+        Ok(())
     }
 }
 
@@ -98,6 +132,7 @@ fn described(exchange: &Exchange, logs: &[LogRow], connected: bool) -> wire::Exc
             .find(|a| !a.is_empty())
             .cloned()
             .unwrap_or_default(),
+        ..Default::default()
     }
 }
 

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use convenio_faultproxy::{Direction, FaultProxy};
 use convenio_model::{Clock, Entropy, Ref, SeededEntropy};
-use convenio_node::tls::{ServeLimits, serve};
+use convenio_node::tls::{LiveTls, ServeLimits, serve};
 use convenio_node::{Config, Node};
 use convenio_rpc::Principals;
 use convenio_testkit::acts::reference;
@@ -251,12 +250,12 @@ async fn a_line_that_is_silent_for_ever_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let impatient = listener.local_addr().unwrap();
     let principals = Principals::new("sv.example").partner("ca.example", "node.ca.example").unwrap();
-    let rpc = convenio_rpc::routes(nodes.origin.node.registry().clone(), principals).await;
-    let tls = Arc::new(ArcSwap::from_pointee(config.tls.server_config().unwrap()));
+    let rpc = convenio_rpc::routes(nodes.origin.node.registry().clone(), principals, None).await;
+    let tls = LiveTls::new(config.tls).unwrap();
     let wait = Duration::from_millis(150);
     let limits = ServeLimits { keep_alive_interval: wait, keep_alive_timeout: wait, ..ServeLimits::default() };
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(serve(listener, tls, rpc.service.clone(), limits, stop.clone()));
+    let serving = tokio::spawn(serve(listener, tls, rpc.known(), rpc.service.clone(), limits, stop.clone()));
     nodes.origin.proxy.cut();
     nodes.destination.proxy.cut();
     nodes.origin.proxy.retarget(impatient);

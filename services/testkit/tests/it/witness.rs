@@ -1,0 +1,244 @@
+//! The logs over HTTPS, and the witness, between two whole nodes.
+
+use std::time::Duration;
+
+use convenio_exchange::publish::folder;
+use convenio_exchange::witness::HeadsFile;
+use convenio_log::tile::parse_bundle;
+use convenio_log::witness::AddCheckpoint;
+use convenio_log::{Checkpoint, Frontier, Hash, MemoryTree, NoteSigner, SignedCheckpoint, leaf_hash};
+use convenio_model::SeededEntropy;
+use convenio_node::tls::LoadedTls;
+use convenio_node::{Config, Node};
+use convenio_seal::key::SigningKey;
+use convenio_seal::manifest::NodeKeys;
+use convenio_testkit::Nodes;
+use convenio_testkit::nodes::{Running, integration};
+use convenio_testkit::web::{Answered, ask};
+
+const OWN: &str = "node.sv.example/agreements/sv-ca/to/node.ca.example/1";
+const PEER: &str = "node.ca.example/agreements/sv-ca/to/node.sv.example/1";
+const JOURNAL: &str = "node.sv.example/journal/1";
+
+fn role(nodes: &Nodes, party: &str, role: &str) -> LoadedTls {
+    let site = &nodes.site;
+    site.client(party, &site.certificate(party, &format!("spiffe://{party}.example/{role}")))
+}
+
+/// The certificate of a state's node itself.
+fn node_tls(nodes: &Nodes, party: &str) -> LoadedTls {
+    Config::load(&nodes.site.config(party)).unwrap().tls
+}
+
+async fn get(nodes: &Nodes, tls: &LoadedTls, path: &str) -> Answered {
+    ask("sv", nodes.origin.node.addr(), tls, "GET", path, "").await
+}
+
+async fn post(nodes: &Nodes, tls: &LoadedTls, body: &str) -> Answered {
+    ask("ca", nodes.destination.node.addr(), tls, "POST", "/add-checkpoint", body).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logs_are_read_over_https_by_whom_they_concern_and_verify() {
+    let nodes = Nodes::start(411).await;
+    let order = nodes.order("order", 5).await;
+    nodes.settle().await;
+    let placement = nodes.placement("p1", &order).await;
+    nodes.bring(&placement, "offer").await;
+    let auditor = role(&nodes, "sv", "auditor/court");
+    let list = get(&nodes, &auditor, "/logs/").await;
+    assert_eq!(list.status, 200);
+    assert!(list.text().lines().any(|origin| origin == OWN) && list.text().lines().any(|origin| origin == PEER));
+
+    for origin in [OWN, PEER] {
+        let at = |file: &str| format!("/logs/{}/{file}", folder(origin));
+        let answer = get(&nodes, &auditor, &at("checkpoint")).await;
+        assert!(answer.status == 200 && answer.head.contains("cache-control: no-cache"), "{answer:?}");
+        let note = SignedCheckpoint::parse(&answer.body).unwrap();
+        let size = note.checkpoint().size();
+        assert_eq!(note.note().signatures().len(), 2, "the log's and the mirror's");
+        let hashes = get(&nodes, &auditor, &at(&format!("tile/0/000.p/{size}"))).await;
+        assert!(hashes.head.contains("content-type: application/octet-stream"), "{}", hashes.head);
+        let mut frontier = Frontier::new();
+        hashes.body.chunks_exact(32).for_each(|hash| frontier.append(Hash::try_from(hash).unwrap()));
+        assert_eq!((frontier.size(), frontier.root()), (size, note.checkpoint().root()));
+        let bundle = get(&nodes, &auditor, &at(&format!("tile/entries/000.p/{size}"))).await;
+        let leaves: Vec<_> = parse_bundle(&bundle.body, u16::try_from(size).unwrap())
+            .unwrap()
+            .into_iter()
+            .map(|e| *leaf_hash(e).as_bytes())
+            .collect();
+        assert_eq!(leaves.concat(), hashes.body);
+        // A narrower one was true once; a wider one never was, nor an empty, nor one of a level that is not there.
+        assert_eq!(get(&nodes, &auditor, &at(&format!("tile/0/000.p/{}", size - 1))).await.status, 200);
+        for file in [
+            format!("tile/0/000.p/{}", size + 1),
+            "tile/0/000".into(),
+            "tile/1/000.p/1".into(),
+            "tile/0/001.p/1".into(),
+        ] {
+            assert_eq!(get(&nodes, &auditor, &at(&file)).await.status, 404, "{file}");
+        }
+    }
+    refused_elsewhere(&nodes, &auditor).await;
+    nodes.check().await;
+    nodes.stop().await;
+}
+
+async fn refused_elsewhere(nodes: &Nodes, auditor: &LoadedTls) {
+    let checkpoint = format!("/logs/{}/checkpoint", folder(OWN));
+    for path in ["/", "/logs", "/metrics", "/logs/00/checkpoint", &format!("/logs/{}/checkpoint", folder("nobody"))] {
+        assert_eq!(get(nodes, auditor, path).await.status, 404, "{path}");
+    }
+    assert_eq!(ask("sv", nodes.origin.node.addr(), auditor, "POST", &checkpoint, "").await.status, 405);
+    for (who, status) in [("integration/ministry", 403), ("consulate/mre/toronto", 403), ("operator/ministry", 200)] {
+        assert_eq!(get(nodes, &role(nodes, "sv", who), &checkpoint).await.status, status, "{who}");
+    }
+    // The partner reads what is between the two states, and nothing else.
+    let partner = node_tls(nodes, "ca");
+    assert_eq!(get(nodes, &partner, &checkpoint).await.status, 200);
+    assert_eq!(get(nodes, &partner, "/logs/").await.status, 403);
+    assert_eq!(get(nodes, &partner, &format!("/logs/{}/checkpoint", folder(JOURNAL))).await.status, 404);
+    assert_eq!(get(nodes, &role(nodes, "ca", "auditor/court"), &checkpoint).await.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_partners_witness_cosigns_the_journal_unasked_and_refuses_what_is_forged() {
+    let nodes = Nodes::start(412).await;
+    let order = nodes.order("order", 5).await;
+    nodes.settle().await;
+    nodes.placement("p1", &order).await;
+    let auditor = role(&nodes, "ca", "auditor/court");
+    let path = format!("/{}/checkpoint", folder(JOURNAL));
+    let cosigned = async {
+        loop {
+            // Submissions are a minute apart at least.
+            nodes.clock.advance(Duration::from_secs(61));
+            let answer = ask("ca", nodes.destination.node.addr(), &auditor, "GET", &path, "").await;
+            if answer.status == 200 {
+                return SignedCheckpoint::parse(&answer.body).unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let note = tokio::time::timeout(Duration::from_secs(60), cosigned).await.unwrap();
+    assert_eq!(note.checkpoint().origin(), JOURNAL);
+    assert!(note.note().signatures().iter().any(|line| line.name() == "node.ca.example/witness/1"));
+
+    let partner = node_tls(&nodes, "sv");
+    let (head, size) = (note.to_string(), note.checkpoint().size());
+    let status = async |body: String| post(&nodes, &partner, &body).await.status;
+    assert_eq!(status(format!("old {size}\n\n{head}")).await, 200, "the same head, with a newer time");
+    let conflict = post(&nodes, &partner, &format!("old 0\n\n{head}")).await;
+    assert_eq!((conflict.status, conflict.text()), (409, format!("{size}\n")));
+    assert!(conflict.head.contains("content-type: text/x.tlog.size"), "{}", conflict.head);
+    assert_eq!(status(format!("old {}\n\n{head}", size + 1)).await, 400);
+    assert_eq!(status("old x\n".to_owned()).await, 400);
+    assert_eq!(status(forged(JOURNAL, None, size)).await, 403, "signed by another key");
+    let sv = &nodes.site.treaty.origin.keys;
+    assert_eq!(status(forged(JOURNAL, Some(sv), size)).await, 422, "another root at the same size");
+    assert_eq!(status(forged("elsewhere.example/log", Some(sv), size)).await, 404);
+    // A log of the other direction is not the submitter's.
+    assert_eq!(status(forged(PEER, Some(sv), size)).await, 404);
+    assert_eq!(post(&nodes, &auditor, &format!("old {size}\n\n{head}")).await.status, 403);
+    // What it refused it keeps as evidence: two heads of one size.
+    let evidence = nodes.destination.node.core().store().states("evidence/forks/", "", 10).await.unwrap();
+    assert_eq!(evidence.len(), 1);
+    assert!(String::from_utf8(evidence[0].body.clone()).unwrap().contains("\n---\n"));
+    nodes.check().await;
+    nodes.stop().await;
+}
+
+/// Signs as the log of that origin.
+struct Log<'k>(&'k str, &'k SigningKey);
+
+impl NoteSigner for Log<'_> {
+    fn name(&self) -> &str {
+        self.0
+    }
+
+    fn public_key(&self) -> [u8; 32] {
+        self.1.public().raw()
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.1.sign(message)
+    }
+}
+
+/// A submission of a head that the log never had.
+fn forged(origin: &str, keys: Option<&NodeKeys>, size: u64) -> String {
+    let mut tree = MemoryTree::new();
+    (0..size).for_each(|at| tree.append(leaf_hash(&at.to_be_bytes())));
+    let head = Checkpoint::new(origin, size, tree.root()).unwrap();
+    let stranger = NodeKeys::generate(&SeededEntropy::new(9));
+    let head = head.sign(&Log(origin, &keys.unwrap_or(&stranger).log)).unwrap();
+    AddCheckpoint::new(size, Vec::new(), head).unwrap().to_string()
+}
+
+/// The first head of a log, of `size` entries, and the submission that grows it from `old`.
+fn grown(origin: &str, key: &SigningKey, old: u64, size: u64) -> String {
+    let mut tree = MemoryTree::new();
+    (0..size).for_each(|at| tree.append(leaf_hash(&at.to_be_bytes())));
+    let head = Checkpoint::new(origin, size, tree.root()).unwrap().sign(&Log(origin, key)).unwrap();
+    AddCheckpoint::prove(&tree, old, head).unwrap().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_witness_cosigns_nothing_until_its_key_is_another() {
+    let nodes = Nodes::start(413).await;
+    // A later epoch of the partner's journal, so that nobody else submits it.
+    let log = "node.sv.example/journal/7";
+    let (ours, theirs) = (nodes.site.treaty.origin.keys.clone(), nodes.site.treaty.destination.keys.clone());
+    let (partner, key) = (node_tls(&nodes, "sv"), &ours.log);
+    assert_eq!(post(&nodes, &partner, &grown(log, key, 0, 3)).await.status, 200);
+    let heads = nodes.site.path("ca").join(convenio_node::WITNESS_HEADS);
+    let held = std::fs::read_to_string(&heads).unwrap();
+    assert!(held.contains(&format!("{} 3 ", folder(log))), "{held}");
+    let store = nodes.destination.node.core().store().clone();
+    let witness = &theirs.witness;
+    let copy = tempfile::tempdir().unwrap();
+    let file = copy.path().join("witness.heads");
+    let opened = async |text: &str, past: bool, key: &SigningKey| {
+        match text {
+            "" => drop(std::fs::remove_file(&file)),
+            text => std::fs::write(&file, text).unwrap(),
+        }
+        let rolled_back = HeadsFile::open(&file, store.as_ref(), past, key).await.unwrap().rolled_back();
+        // What it said is kept: the next start says the same.
+        assert_eq!(HeadsFile::open(&file, store.as_ref(), past, key).await.unwrap().rolled_back(), rolled_back);
+        rolled_back
+    };
+    assert!(!opened(&held, true, witness).await, "the database that belongs to the file");
+    // As after a restore: the file has seen a head that the database has not.
+    let more = format!("{held}{} 9 {}\n", folder(log), "A".repeat(44));
+    assert!(opened(&more, true, witness).await);
+    let other = NodeKeys::generate(&SeededEntropy::new(8)).witness;
+    std::fs::write(&file, &more).unwrap();
+    assert!(HeadsFile::open(&file, store.as_ref(), true, witness).await.unwrap().rolled_back());
+    assert!(!HeadsFile::open(&file, store.as_ref(), true, &other).await.unwrap().rolled_back(), "a new key");
+    assert!(HeadsFile::open(&file, store.as_ref(), true, witness).await.unwrap().rolled_back(), "the old key again");
+    assert!(opened("", true, witness).await, "the file is gone, and the node has a past");
+    assert!(opened("nonsense\n", true, witness).await);
+
+    // The node itself: its file has seen more than its database.
+    let config = nodes.site.config("ca");
+    std::fs::write(&heads, more).unwrap();
+    let mut nodes = nodes;
+    let clock = std::sync::Arc::new(nodes.clock.clone());
+    nodes.destination = {
+        let old = nodes.destination;
+        old.node.stop().await;
+        let entropy = std::sync::Arc::new(SeededEntropy::labelled(414, "ca/again"));
+        let node = Node::start(Config::load(&config).unwrap(), clock, entropy).await.unwrap();
+        old.proxy.retarget(node.addr());
+        let calls = integration(&nodes.site, "ca", node.addr());
+        Running { node, calls, ..old }
+    };
+    let refused = post(&nodes, &partner, &grown(log, key, 3, 5)).await;
+    assert_eq!((refused.status, refused.text().as_str()), (503, "WITNESS_ROLLED_BACK\n"));
+    // The exchange goes on: a witness is no mirror.
+    nodes.order("order", 2).await;
+    nodes.check().await;
+    nodes.stop().await;
+}
