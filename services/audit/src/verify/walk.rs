@@ -46,10 +46,11 @@ pub(super) fn walk(
         if counts {
             state.entry(meta, index, void, &decision);
         }
-        let dropped = match (&decision, &log.outcomes) {
-            (Decision::Rejected(_, reason), Some(outcomes)) => DROPPED.contains(&outcomes.reason(*reason)),
-            _ => void.is_some(),
-        };
+        let dropped = void.is_some()
+            || match (&decision, &log.outcomes) {
+                (Decision::Rejected(_, reason), Some(outcomes)) => DROPPED.contains(&outcomes.reason(*reason)),
+                _ => false,
+            };
         if meta.fault != Fault::NonCanonical {
             let what = What::Entry {
                 missing: meta.missing,

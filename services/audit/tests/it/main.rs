@@ -10,4 +10,6 @@ mod page;
 mod pair;
 mod receipt;
 mod records;
+mod replays;
 mod report;
+mod rules;
