@@ -15,7 +15,7 @@ use convenio_store::{Deed, Kind, ResourceKey, ResourceRow, ViewKind, ViewRow, Wo
 use convenio_wire::registry::v1::{Placement, Worker};
 
 use crate::error::RegistryError;
-use crate::request::sha256;
+use crate::request::{Ticket, sha256};
 use crate::resource::{Resource, id_of};
 use crate::row::decode;
 
@@ -35,6 +35,26 @@ pub(crate) fn rows_of(placement: &Placement) -> impl Iterator<Item = ResourceKey
 /// A job shows this placement to its caller: the journal tells it.
 pub(crate) fn shown(work: &mut Work, placement: &Placement) {
     work.note(Deed::Read, rows_of(placement));
+}
+
+/// Keeps an answer for its repetition, without what an erasure would have to take away.
+pub(crate) fn keep(ticket: &Ticket, work: &mut Work, answer: &Placement, now_ms: u64) {
+    let lasting = Placement { worker_ref: String::new(), discrepancies: Vec::new(), ..answer.clone() };
+    ticket.keep(work, &lasting, now_ms);
+}
+
+/// The answer that was given already, with what is still there.
+pub(crate) async fn answered(
+    ticket: &Ticket,
+    work: &mut Work,
+    core: &Core,
+) -> Result<Option<Placement>, RegistryError> {
+    let Some(kept) = ticket.answered::<Placement>(work).await? else { return Ok(None) };
+    let case = Case::load(work, core, id_of(COLLECTION, &kept.name, "name")?).await?;
+    let now = case.show(&positions(&**core.store(), &case).await?);
+    let answer = Placement { worker_ref: now.worker_ref, discrepancies: now.discrepancies, ..kept };
+    shown(work, &answer);
+    Ok(Some(answer))
 }
 
 /// One placement, as it stands.

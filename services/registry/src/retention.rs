@@ -95,11 +95,13 @@ impl Registry {
         let job = self.core().write_as(caller.acting("Retention", method), move |work| {
             Box::pin(async move {
                 // What was ordered once is not ordered again: the ticket only tells one request from another.
-                let _: Option<Erasure> = ticket.answered(work).await?;
+                let before: Option<Erasure> = ticket.answered(work).await?;
                 let ordered = order::order(work, &core, &job_exchange, &records, wanted.which(), &ground).await;
                 let ordered = ordered.map_err(refused)?;
                 work.note(Deed::Erased, ordered.iter().filter_map(row_of));
-                ticket.keep(work, &Erasure::default(), core.clock().now_ms());
+                if before.is_none() {
+                    ticket.keep(work, &Erasure::default(), core.clock().now_ms());
+                }
                 Ok::<_, RegistryError>(ordered)
             })
         });

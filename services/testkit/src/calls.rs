@@ -3,7 +3,7 @@
 use convenio_node::tls::{LoadedTls, connect_lazy};
 use convenio_rpc::client::{
     AgencyServiceClient, ContractServiceClient, EmployerServiceClient, JobOrderServiceClient, NodeServiceClient,
-    PlacementServiceClient, WorkerServiceClient,
+    PlacementServiceClient, RetentionServiceClient, WorkerServiceClient,
 };
 use convenio_wire::node::v1 as node;
 use convenio_wire::registry::v1 as registry;
@@ -63,6 +63,18 @@ calls! {
     record_placement_fact(PlacementServiceClient, registry::RecordPlacementFactRequest) -> registry::Placement;
     /// Lists the acts of a placement.
     list_placement_events(PlacementServiceClient, registry::ListPlacementEventsRequest) -> registry::ListPlacementEventsResponse;
+    /// Erases the parts of one class of a placement.
+    erase_placement_parts(RetentionServiceClient, registry::ErasePlacementPartsRequest) -> registry::ErasePlacementPartsResponse;
+    /// Reads an erasure.
+    get_erasure(RetentionServiceClient, registry::GetErasureRequest) -> registry::Erasure;
+    /// Lists erasures.
+    list_erasures(RetentionServiceClient, registry::ListErasuresRequest) -> registry::ListErasuresResponse;
+    /// Places a hold.
+    create_hold(RetentionServiceClient, registry::CreateHoldRequest) -> registry::Hold;
+    /// Lists holds.
+    list_holds(RetentionServiceClient, registry::ListHoldsRequest) -> registry::ListHoldsResponse;
+    /// Releases a hold.
+    release_hold(RetentionServiceClient, registry::ReleaseHoldRequest) -> registry::Hold;
     /// Lists the exchanges.
     list_exchanges(NodeServiceClient, node::ListExchangesRequest) -> node::ListExchangesResponse;
     /// Reads where a record stands.

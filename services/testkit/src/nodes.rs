@@ -104,10 +104,16 @@ impl Nodes {
 
     /// Stops both in order.
     pub async fn stop(self) {
-        let (origin, destination) = (self.origin, self.destination);
+        self.stop_then(|| ()).await;
+    }
+
+    /// Stops both in order; `then` still finds their folders.
+    pub async fn stop_then(self, then: impl FnOnce()) {
+        let (origin, destination, _dir) = (self.origin, self.destination, self._dir);
         drop((origin.calls, destination.calls));
         origin.node.stop().await;
         destination.node.stop().await;
+        then();
     }
 
     /// Exports both bundles; `DIR/sv/bundle`, `DIR/ca/bundle`.

@@ -15,7 +15,7 @@ use convenio_wire::registry::v1::{
     TransitionPlacementRequest, Worker,
 };
 
-use super::{COLLECTION, Case, Shown, positions, shown};
+use super::{COLLECTION, Case, Shown, answered, keep, positions, shown};
 use crate::Registry;
 use crate::caller::Caller;
 use crate::dates::has_years;
@@ -113,8 +113,7 @@ impl Registry {
         let core = self.core().clone();
         let job = self.core().write_as(actor.clone(), move |work| {
             Box::pin(async move {
-                if let Some(answer) = ticket.answered(work).await? {
-                    shown(work, &answer);
+                if let Some(answer) = answered(&ticket, work, &core).await? {
                     return Ok(answer);
                 }
                 let case = Case::load(work, &core, id).await?;
@@ -125,7 +124,7 @@ impl Registry {
                 perform(work, &core, &case, act).await?;
                 let case = Case::load(work, &core, id).await?;
                 let answer = case.show(&positions(&**core.store(), &case).await?);
-                ticket.keep(work, &answer, core.clock().now_ms());
+                keep(&ticket, work, &answer, core.clock().now_ms());
                 shown(work, &answer);
                 Ok(answer)
             })

@@ -10,7 +10,7 @@ use convenio_wire::registry::v1::{CreatePlacementRequest, Placement, UpdatePlace
 use prost::Message;
 use prost_types::FieldMask;
 
-use super::{COLLECTION, Case, Shown, positions, shown};
+use super::{COLLECTION, Case, Shown, answered, keep, positions, shown};
 use crate::Registry;
 use crate::caller::Caller;
 use crate::error::{RegistryError, Violation};
@@ -58,8 +58,7 @@ impl Registry {
         let core = self.core().clone();
         let job = self.core().write_as(actor, move |work| {
             Box::pin(async move {
-                if let Some(answer) = ticket.answered(work).await? {
-                    shown(work, &answer);
+                if let Some(answer) = answered(&ticket, work, &core).await? {
                     return Ok(answer);
                 }
                 let key = (exchange.pack.id().to_owned(), ViewKind::Placement, id);
@@ -78,7 +77,7 @@ impl Registry {
                 put_first(work, &core, id, worker, Placement { worker_ref: worker_ref.to_string(), ..kept(&asked) });
                 register(work, &exchange, id).await?;
                 let answer = Case::load(work, &core, id).await?.show(&Default::default());
-                ticket.keep(work, &answer, core.clock().now_ms());
+                keep(&ticket, work, &answer, core.clock().now_ms());
                 shown(work, &answer);
                 Ok(answer)
             })
@@ -106,8 +105,7 @@ impl Registry {
         let (core, rules) = (self.core().clone(), self.rules().clone());
         let job = self.core().write_as(actor, move |work| {
             Box::pin(async move {
-                if let Some(answer) = ticket.answered(work).await? {
-                    shown(work, &answer);
+                if let Some(answer) = answered(&ticket, work, &core).await? {
                     return Ok(answer);
                 }
                 let case = Case::load(work, &core, id).await?;
@@ -126,7 +124,7 @@ impl Registry {
                 let case = Case::load(work, &core, id).await?;
                 let positions = positions(&**core.store(), &case).await?;
                 let answer = case.show(&positions);
-                ticket.keep(work, &answer, core.clock().now_ms());
+                keep(&ticket, work, &answer, core.clock().now_ms());
                 shown(work, &answer);
                 Ok(answer)
             })

@@ -131,7 +131,7 @@ fn checked(backup: &[u8], now_ms: u64) -> Result<Vec<u8>, BackupError> {
     let created = number(created, "created ").ok_or_else(malformed)?;
     let expires = number(expires, "expires ").ok_or_else(malformed)?;
     let bytes = &backup[at + 2..];
-    let whole = bytes.len() % LEN == 0 && bytes.starts_with(&MAGIC_OF_VAULT);
+    let whole = bytes.len().is_multiple_of(LEN) && bytes.starts_with(&MAGIC_OF_VAULT);
     if !whole || *digest != format!("sha256 {}", hex::encode(sha256(bytes))) {
         return Err(malformed());
     }

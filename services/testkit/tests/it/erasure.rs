@@ -9,10 +9,14 @@ use convenio_exchange::erase::order::{EraseError, Ordered, Progress};
 use convenio_exchange::erase::retention;
 use convenio_model::RecordId;
 use convenio_seal::vault::{DataKeyId, VaultError};
+use convenio_testkit::calls::reason;
 use convenio_testkit::ledger::Ledger;
+use convenio_testkit::pair::START_MS;
 use convenio_testkit::records::{DOCUMENT, FAMILY_NAME};
 use convenio_testkit::treaty::SV_CA;
-use convenio_testkit::{Case, Pair, Side};
+use convenio_testkit::{Case, Nodes, Pair, Side};
+use convenio_wire::registry::v1 as registry;
+use tonic::Code;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -343,4 +347,81 @@ async fn no_sentinel_is_left_in_any_file() {
         }
     });
     pair.await.check().await;
+}
+
+/// Case workers order an erasure and place a hold by RPC; answers kept for repeated requests hold nothing of it either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_rpc_on_whole_nodes_and_nothing_is_left() {
+    let nodes = Nodes::start(320).await;
+    let order = nodes.order("order", 2).await;
+    nodes.settle().await;
+    let name = nodes.placement("p1", &order).await;
+    nodes.bring(&name, "documented").await;
+    let (sv, ca) = (&nodes.origin.calls, &nodes.destination.calls);
+    let worker_ref = ca.get_placement(registry::GetPlacementRequest { name: name.clone() }).await.unwrap().worker_ref;
+    assert_eq!(worker_ref.len(), 36);
+
+    let hold = registry::Hold {
+        retention_class: "personal".into(),
+        ground: "audit".into(),
+        expire_time: Some(prost_types::Timestamp { seconds: (START_MS / 1000 + 5_000_000) as i64, nanos: 0 }),
+        ..Default::default()
+    };
+    let parent = name.clone();
+    let asked = registry::CreateHoldRequest { parent, hold: Some(hold.clone()), hold_id: String::new() };
+    let held = ca.create_hold(asked.clone()).await.unwrap();
+    assert!(held.standing && held.name.starts_with(&format!("{name}/holds/")));
+    let late =
+        registry::Hold { expire_time: Some(prost_types::Timestamp { seconds: 9_000_000_000, nanos: 0 }), ..hold };
+    let refused = ca.create_hold(registry::CreateHoldRequest { hold: Some(late), ..asked }).await.unwrap_err();
+    assert_eq!(reason(&refused), "INVALID_ARGUMENT");
+
+    let erase = |class: &str, ground: &str| registry::ErasePlacementPartsRequest {
+        placement: name.clone(),
+        retention_class: class.into(),
+        ground: ground.into(),
+        request_id: "0190163d-8694-739b-aea5-966c26f8ad91".into(),
+    };
+    let kept = sv.erase_placement_parts(erase("record", "error")).await.unwrap_err();
+    assert_eq!((kept.code(), reason(&kept).as_str()), (Code::FailedPrecondition, "MINIMUM_RETENTION"));
+    let erasures = sv.erase_placement_parts(erase("personal", "subject-request")).await.unwrap().erasures;
+    assert_eq!(erasures.len(), 3);
+    let again = sv.erase_placement_parts(erase("personal", "subject-request")).await.unwrap().erasures;
+    assert_eq!(again.len(), 3);
+    let reused = sv.erase_placement_parts(erase("personal", "error")).await.unwrap_err();
+    assert_eq!(reason(&reused), "REQUEST_ID_REUSED");
+    nodes.settle().await;
+    let one = || registry::GetErasureRequest { name: erasures[0].name.clone() };
+    let told = sv.get_erasure(one()).await.unwrap();
+    assert_eq!((told.state(), told.reason.as_str()), (registry::ErasureState::Refused, "RETAINED"));
+
+    ca.release_hold(registry::ReleaseHoldRequest { name: held.name.clone() }).await.unwrap();
+    nodes.settle().await;
+    assert_eq!(sv.get_erasure(one()).await.unwrap().state(), registry::ErasureState::Erased);
+    let list = |page_token: String| registry::ListErasuresRequest { agreement: SV_CA.into(), page_size: 2, page_token };
+    let first = sv.list_erasures(list(String::new())).await.unwrap();
+    let second = sv.list_erasures(list(first.next_page_token.clone())).await.unwrap();
+    assert_eq!((first.erasures.len(), second.erasures.len(), second.next_page_token.as_str()), (2, 1, ""));
+    let holds = registry::ListHoldsRequest { agreement: SV_CA.into(), ..Default::default() };
+    let holds = ca.list_holds(holds).await.unwrap().holds;
+    assert!(holds.len() == 1 && !holds[0].standing && holds[0].release_time.is_some());
+    nodes.check().await;
+
+    // Folders outlive their nodes; stopping closes the database, and with it the WAL.
+    let copies = tempfile::tempdir().unwrap();
+    let kept = copies.path().to_owned();
+    let folder = nodes.site.path("ca");
+    nodes
+        .stop_then(|| {
+            files(&folder).into_iter().for_each(|(path, bytes)| {
+                let flat = path.display().to_string().replace('/', "_");
+                fs::write(kept.join(flat), bytes).unwrap();
+            })
+        })
+        .await;
+    let all = files(copies.path());
+    assert!(all.iter().any(|(path, _)| path.to_string_lossy().ends_with(".db")), "{:?}", all.len());
+    for sentinel in [worker_ref.as_str(), FAMILY_NAME, DOCUMENT] {
+        assert_eq!(holding(&all, sentinel), Vec::<PathBuf>::new(), "{sentinel}");
+    }
 }
