@@ -8,7 +8,7 @@ use convenio_agreement::config::GROUND_ENDED;
 use convenio_agreement::pack::Pack;
 use convenio_agreement::view::PlacementView;
 use convenio_model::{RecordId, Ref};
-use convenio_store::{Store, StoreError, ViewKind};
+use convenio_store::{Deed, Kind, Store, StoreError, ViewKind};
 use convenio_wire::registry::v1::PlacementEvent;
 use futures::FutureExt;
 use prost::Message;
@@ -140,8 +140,9 @@ async fn enforce(core: &Arc<Core>, exchange: &Arc<Exchange>, due: &Due) -> Resul
             async move {
                 let which = Which::Class(&due.class);
                 match order(work, &job_core, &job_exchange, &records, which, GROUND_ENDED).await {
+                    Ok(_) => work.note(Deed::Erased, [(Kind::Placement, due.placement)]),
                     // Nothing of that class was ever sent.
-                    Ok(_) | Err(EraseError::NotFound) => {}
+                    Err(EraseError::NotFound) => {}
                     Err(error) => return Err(error),
                 }
                 let path = done_path(&job_exchange.pack, &due.class, due.placement);
