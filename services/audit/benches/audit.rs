@@ -1,7 +1,7 @@
 //! What an audit costs beside the signatures that it must verify, in one run: `cargo bench -p convenio-audit --bench audit`.
 //! `CONVENIO_BENCH_ENTRIES` sets the size (default 200000), `CONVENIO_BENCH_BUNDLES` names a folder that the generator
 //! wrote. Rates are by processor time, so that a busy machine does not change the ratios; wall time stands beside.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a bench measures time
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};

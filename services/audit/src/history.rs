@@ -100,6 +100,7 @@ pub struct ReplayedRecord {
 }
 
 /// What a side knows of a subject.
+#[expect(clippy::large_enum_variant, reason = "nearly all are the largest, and few are held at a time")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum SubjectView {
     /// Of a placement.

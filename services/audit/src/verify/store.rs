@@ -38,7 +38,8 @@ impl Work {
         let trust = hex::encode(sha256(trust.to_string().as_bytes()));
         let state = format!("{FORMAT}\nmanifest {}\ntrust {trust}\n", hex::encode(manifest));
         let found = std::fs::read(dir.join(STATE)).is_ok_and(|found| found == state.as_bytes());
-        if !passing && !(found && options.resume) && dir.exists() {
+        let goes_on = found && options.resume;
+        if !passing && !goes_on && dir.exists() {
             std::fs::remove_dir_all(&dir).map_err(io)?;
         }
         private().recursive(true).create(&dir).map_err(io)?;
