@@ -9,8 +9,8 @@ mod export;
 pub mod logging;
 mod node;
 pub mod pki;
-mod retention;
 mod reload;
+mod retention;
 mod submit;
 pub mod tls;
 

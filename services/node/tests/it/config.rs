@@ -72,6 +72,27 @@ fn a_bad_line_is_named_with_its_key() {
         ("\"toronto\"", "\"a/b\"", "posts[0].post", "lower-case"),
         ("[\"CA-ON\"]", "[\"CA-ON\", \"Ontario\"]", "posts[0].districts[1]", "ISO 3166-2"),
         ("[\"CA-ON\"]", "[]", "posts[0].districts", "1 to 256"),
+        ("ca = \"tls/ca.pem\"", "ca = \"tls/ca.pem\"\ncrl = \"tls/absent.pem\"", "tls.crl", "cannot be read"),
+        ("ca = \"tls/ca.pem\"", "ca = \"tls/ca.pem\"\ncrl = \"node.toml\"", "tls.crl", "no PEM revocation list"),
+        ("[log]\n", "[witness]\nlogs = [\"x\"]\n\n[log]\n", "witness.logs[0]", "verifier key"),
+        (
+            "[log]\n",
+            "[witness]\ncallers = [\"spiffe://x.example/witness/u\"]\n[log]\n",
+            "witness.callers[0]",
+            "neither",
+        ),
+        (
+            "[log]\n",
+            "[[witnesses]]\nname = \"U\"\nvkey = \"x\"\nurl = \"x\"\n[log]\n",
+            "witnesses[0].name",
+            "lower-case",
+        ),
+        (
+            "[log]\n",
+            "[[witnesses]]\nname = \"u\"\nvkey = \"x\"\nurl = \"x\"\n[log]\n",
+            "witnesses[0].vkey",
+            "verifier key",
+        ),
         ("[\"sv-ca\"]\n\n[log]", "[\"sv-us\"]\n\n[log]", "posts[0].agreements[0]", "none of this node's"),
         (
             "[log]",

@@ -104,7 +104,7 @@ async fn a_revoked_caller_is_refused_and_an_unusable_list_changes_nothing() {
 async fn a_list_that_runs_out_lets_nobody_in_and_cuts_who_is_in() {
     let nodes = Nodes::start(423).await;
     let (caller, _) = auditor(&nodes);
-    with_lists(&nodes.site, &nodes.site.crl("sv", &[], DAY), &nodes.site.crl("ca", &[], Duration::from_secs(4)));
+    with_lists(&nodes.site, &nodes.site.crl("sv", &[], DAY), &nodes.site.crl("ca", &[], Duration::from_secs(12)));
     nodes.origin.node.reload().await.unwrap();
     connected(&nodes, false).await;
     let error = nodes.origin.node.reload().await.unwrap_err().to_string();
