@@ -220,6 +220,7 @@ async fn a_restored_witness_cosigns_nothing_until_its_key_is_another() {
     assert!(HeadsFile::open(&file, store.as_ref(), true, witness).await.unwrap().rolled_back(), "the old key again");
     assert!(opened("", true, witness).await, "the file is gone, and the node has a past");
     assert!(opened("nonsense\n", true, witness).await);
+    drop(store);
 
     // The node itself: its file has seen more than its database.
     let config = nodes.site.config("ca");
