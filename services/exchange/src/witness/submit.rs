@@ -145,10 +145,7 @@ pub async fn run(core: Arc<Core>, target: Target) {
 
 /// Submits every head that changed or is due; true if nothing failed.
 pub async fn round(core: &Arc<Core>, target: &Target) -> bool {
-    let outcome = match submit_all(core, target).await {
-        Ok(cosigned) => Ok(cosigned),
-        Err(reason) => Err(reason),
-    };
+    let outcome = submit_all(core, target).await;
     if core.witnesses.note(&target.name, outcome) {
         match outcome {
             Ok(_) => tracing::info!(witness = target.name, "cosigns again"),
