@@ -16,7 +16,9 @@ use tokio::sync::watch;
 
 use crate::error::OpenError;
 use crate::journal::{self, Actor};
+use crate::keys::{Keys, OwnKeys, Revocations, Timeline};
 use crate::lane::Lanes;
+use crate::learn;
 use crate::open;
 use crate::outbound::seal::Sealer;
 use crate::writer::{Heads, Writer};
@@ -37,6 +39,10 @@ pub struct CoreParts {
     pub vault: Arc<Vault>,
     /// Operational keys.
     pub keys: Arc<NodeKeys>,
+    /// Other sets of keys that are held: earlier ones until their successors are cosigned, and later ones.
+    pub other_keys: Vec<Arc<NodeKeys>>,
+    /// Root-signed manifests that replace others, and revocations (DSSE JSON), in no order.
+    pub key_changes: Vec<Vec<u8>>,
     /// Agreements with the partner of each.
     pub agreements: Vec<(Arc<Pack>, Partner)>,
     /// Root keys of every party, from the trust file.
@@ -78,6 +84,9 @@ pub struct Exchange {
     pub own_roots: RootSet,
     pub(crate) ratifications: Vec<(String, Vec<u8>)>,
     pub(crate) learned: RwLock<Learned>,
+    pub(crate) own_keys: RwLock<BTreeMap<u64, Timeline>>,
+    pub(crate) own_revoked: RwLock<Revocations>,
+    pub(crate) partner_revoked: RwLock<Revocations>,
 }
 
 /// What the partner's logs say of themselves, by epoch.
@@ -86,8 +95,8 @@ pub(crate) type Learned = BTreeMap<u64, Known>;
 /// What the partner's log of one epoch says of itself.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Known {
-    /// Keys of the partner, from its EPOCH_OPEN.
-    pub keys: Option<Arc<ManifestKeys>>,
+    /// Keys of the partner, from its EPOCH_OPEN and each KEY_ROTATE.
+    pub keys: Timeline,
     /// Parties whose ratification stands in the partner's log.
     pub ratified: Vec<String>,
     /// An ACTIVATE with both ratifications stands in the partner's log.
@@ -107,11 +116,11 @@ impl Exchange {
         &self.ratifications
     }
 
-    /// Keys of the partner, once its log's first entry is here.
+    /// The last keys of the partner, once its log's first entry is here.
     #[must_use]
     pub fn partner_keys(&self) -> Option<Arc<ManifestKeys>> {
         let learned = self.learned.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        learned.values().rev().find_map(|known| known.keys.clone())
+        learned.values().rev().find_map(|known| known.keys.last().cloned())
     }
 
     /// What the partner's log of an epoch says of itself.
@@ -181,7 +190,7 @@ impl Core {
             clock: parts.clock.clone(),
             entropy: parts.entropy.clone(),
             vault: parts.vault.clone(),
-            keys: parts.keys.clone(),
+            keys: Keys::new([std::slice::from_ref(&parts.keys), parts.other_keys.as_slice()].concat(), parts.keys.clone()),
         });
         let writer = Writer::start(parts.store.clone(), sealer.clone(), exchanges.clone()).await?;
         let by_agreement = exchanges.iter().map(|ex| (ex.pack.id().to_owned(), ex.clone())).collect();
@@ -199,9 +208,10 @@ impl Core {
         });
         for exchange in &core.exchanges {
             open::first_entries(&core, exchange, &parts.epochs).await?;
-            open::learn_partner(&core, exchange).await?;
+            learn::partner(&core, exchange).await?;
         }
         crate::erase::restore::run(&core).await?;
+        crate::rotate::pending(&core, &parts.key_changes).await?;
         Ok(core)
     }
 
@@ -260,10 +270,33 @@ impl Core {
         &self.party
     }
 
-    /// Version of this node's key manifest, which its cosigners' names carry.
+    /// The keys that sign statements now.
+    #[must_use]
+    pub fn own_keys(&self) -> Arc<OwnKeys> {
+        self.sealer.keys.now()
+    }
+
+    /// The keys whose mirror and witness cosign for a partner: new ones only once it has cosigned the entry that names
+    /// them. `None` asks for those that every partner knows.
+    #[must_use]
+    pub fn cosigner_keys(&self, partner: Option<&str>) -> Arc<OwnKeys> {
+        let heads = self.heads();
+        let heads = heads.borrow();
+        let of = |exchange: &&Arc<Exchange>| partner.is_none_or(|node| exchange.partner_node == node);
+        let settled = |exchange: &Exchange| heads.get(&exchange.own().log).map_or(0, |head| head.settled);
+        let known = self.exchanges.iter().filter(of).filter_map(|exchange| exchange.cosigner(settled(exchange)));
+        let oldest = known.min_by_key(|manifest| manifest.version);
+        let held = oldest.and_then(|manifest| {
+            let keys = self.sealer.keys.find(|keys| keys.mirror.public() == manifest.mirror)?;
+            Some(Arc::new(OwnKeys { version: manifest.version, keys }))
+        });
+        held.unwrap_or_else(|| self.own_keys())
+    }
+
+    /// Version of the key manifest that the names of this node's cosigners carry.
     #[must_use]
     pub fn manifest_version(&self) -> u64 {
-        1
+        self.cosigner_keys(None).version
     }
 
     /// The exchange under one agreement.

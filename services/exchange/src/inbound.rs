@@ -6,5 +6,6 @@ pub mod decide;
 pub(crate) mod erase;
 pub mod judge;
 pub mod mirror;
+mod news;
 mod screen;
 mod told;

@@ -6,20 +6,17 @@ use convenio_seal::dsse::Envelope;
 use convenio_seal::epoch::{epoch_open_from, verify_epoch_open};
 use convenio_seal::origin::log_origin;
 use convenio_seal::root::{RootSet, ratify_from, verify_ratify};
-use convenio_seal::statement::open_entry;
 use convenio_store::{LogId, LogRow, StoreError, Tx, Writes};
 use convenio_wire::exchange::v1::{Activate, EpochOpen, statement::Body};
 use futures::FutureExt;
 
-use crate::core::{Core, CoreParts, Exchange, Learned, Partner};
+use crate::core::{Core, CoreParts, Exchange, Partner};
 use crate::error::{IssueError, OpenError};
 use crate::lane::{Lane, Lanes};
 use crate::outbound::seal::{fresh_record_id, stage_statement};
 
 /// The epoch of a log that has none before it.
 const FIRST: u64 = 1;
-/// First entries of a log that say what is in force.
-const OPENING: u64 = 16;
 
 /// Finds or makes the logs of every agreement.
 pub(crate) async fn exchanges(parts: &CoreParts) -> Result<Vec<Arc<Exchange>>, OpenError> {
@@ -42,7 +39,10 @@ pub(crate) async fn exchanges(parts: &CoreParts) -> Result<Vec<Arc<Exchange>>, O
             partner_roots: roots(parts, pack.id(), &partner.party)?.clone(),
             own_roots: roots(parts, pack.id(), &parts.party)?.clone(),
             ratifications,
-            learned: RwLock::new(Learned::default()),
+            learned: RwLock::default(),
+            own_keys: RwLock::default(),
+            own_revoked: RwLock::default(),
+            partner_revoked: RwLock::default(),
             pack: pack.clone(),
         }));
     }
@@ -177,26 +177,14 @@ fn authorised(core: &Core, exchange: &Exchange, epochs: &[Vec<u8>]) -> Result<Ep
     let (_, opening) = fitting.next().ok_or_else(|| missing("no file names this log"))?;
     let keys =
         verify_epoch_open(&opening, &own.origin, &exchange.own_roots).map_err(|error| missing(&error.to_string()))?;
-    if !core.sealer.keys.matches(&keys) {
+    // Where another log is open already, its keys are those of this node.
+    let used = core.exchanges().iter().find_map(|other| other.own_keys(other.own().epoch).last().cloned());
+    if used.is_some_and(|used| used.version > keys.version) {
+        return Err(missing("it names older keys than this node uses"));
+    }
+    if !core.sealer.keys.use_manifest(&keys) {
         return Err(missing("it names other keys than this node holds"));
     }
     Ok(opening)
 }
 
-/// What the mirrored beginnings of the partner's logs say of its keys and of what is in force.
-pub(crate) async fn learn_partner(core: &Core, exchange: &Exchange) -> Result<(), OpenError> {
-    let logs = core.store.logs().await?;
-    for lane in exchange.peer_lanes().iter() {
-        let Some(log) = logs.iter().find(|l| l.id == lane.log) else { continue };
-        for entry in core.store.entries(lane.log, 0, log.size.min(OPENING)).await? {
-            let Ok(open) = open_entry(&entry.bytes) else { continue };
-            let Some(body) = open.statement.body else { continue };
-            let opening = matches!(body, Body::EpochOpen(_) | Body::Ratify(_) | Body::Activate(_));
-            let keys_only = matches!(body, Body::EpochOpen(_));
-            if opening && (keys_only || entry.index < log.settled) {
-                exchange.learn(lane.epoch, |known| crate::inbound::apply::learn(exchange, lane, &body, known));
-            }
-        }
-    }
-    Ok(())
-}

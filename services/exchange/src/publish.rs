@@ -6,7 +6,12 @@ use convenio_log::tile::encode_bundle;
 use convenio_log::{Checkpoint, EntryTile, Hash, SignedCheckpoint, Tile};
 use convenio_store::{LogRow, StoreError};
 
-use crate::core::Core;
+use std::sync::Arc;
+
+use convenio_seal::manifest::NodeKeys;
+
+use crate::core::{Core, Exchange};
+use crate::outbound::seal::Sealer;
 use crate::signer::Named;
 use crate::tiles;
 use crate::witness::cosigned;
@@ -59,7 +64,20 @@ pub(crate) async fn signed(core: &Core, log: &LogRow, size: u64) -> Result<Signe
     let corrupt = |_| StoreError::Corrupt("checkpoint");
     let head = tiles::head_at(core.store.as_ref(), log.id, size).await?;
     let checkpoint = Checkpoint::new(log.origin.as_str(), size, Hash::from(head.root)).map_err(corrupt)?;
-    checkpoint.sign(&Named { name: &log.origin, key: &core.sealer.keys.log }).map_err(corrupt)
+    let exchange = core.exchanges().iter().find(|exchange| exchange.lane_of(log.id).is_some());
+    let keys = match exchange {
+        Some(exchange) => log_signer(&core.sealer, exchange, log.epoch, &log.origin, size),
+        None => core.own_keys().keys.clone(),
+    };
+    checkpoint.sign(&Named { name: &log.origin, key: &keys.log }).map_err(corrupt)
+}
+
+/// The keys whose log key signs an own head of this size: those in force at its last entry, or later ones.
+pub(crate) fn log_signer(sealer: &Sealer, exchange: &Exchange, epoch: u64, origin: &str, size: u64) -> Arc<NodeKeys> {
+    let (timeline, revoked) = (exchange.own_keys(epoch), exchange.own_revoked());
+    let good = timeline.signers(size).filter(|keys| revoked.good(&keys.log, origin, size));
+    let mut held = good.filter_map(|manifest| sealer.keys.find(|keys| keys.log.public() == manifest.log));
+    held.next().unwrap_or_else(|| sealer.keys.now().keys.clone())
 }
 
 /// Adds the lines of `other` if it is the same head.

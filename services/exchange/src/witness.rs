@@ -14,10 +14,11 @@ use std::sync::Arc;
 use convenio_log::witness::{AddCheckpoint, Decision, Head, decide, lines};
 use convenio_log::{SignatureType, SignedCheckpoint, VerifierKey, cosignature};
 use convenio_seal::origin::LogOrigin;
-use convenio_store::{Store, StoreError, Work};
+use convenio_store::{Store, StoreError};
 use futures::FutureExt;
 
 use crate::core::Core;
+use crate::fork;
 use crate::publish::folder;
 use crate::signer::{Named, log_key, witness_name};
 
@@ -55,7 +56,6 @@ pub struct Answer {
 /// The node's witness.
 pub struct Witness {
     core: Arc<Core>,
-    name: String,
     heads: HeadsFile,
     outside: Vec<VerifierKey>,
 }
@@ -65,14 +65,13 @@ impl Witness {
     /// logs.
     #[must_use]
     pub fn new(core: Arc<Core>, heads: HeadsFile, outside: Vec<VerifierKey>) -> Self {
-        let name = witness_name(core.node_name(), core.manifest_version());
-        Self { core, name, heads, outside }
+        Self { core, heads, outside }
     }
 
     /// Name of its key.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn name(&self) -> String {
+        witness_name(self.core.node_name(), self.core.manifest_version())
     }
 
     /// Why it cosigns nothing, if so: [`ROLLED_BACK`].
@@ -103,7 +102,8 @@ impl Witness {
         let (decision, note) = self.persist(request, keys).await?;
         let (Decision::Cosign(head), Some(note)) = (decision, note) else { return Ok(refused(&decision)) };
         self.heads.record(note.checkpoint().origin(), head).await?;
-        let ours = note.note().signatures().iter().filter(|line| line.name() == self.name);
+        let prefix = format!("{}/witness/", self.core.node_name());
+        let ours = note.note().signatures().iter().filter(|line| line.name().starts_with(&prefix));
         Ok(Answer { status: 200, content_type: TEXT, body: lines(ours) })
     }
 
@@ -121,7 +121,7 @@ impl Witness {
         request: AddCheckpoint,
         keys: Vec<VerifierKey>,
     ) -> Result<(Decision, Option<SignedCheckpoint>), StoreError> {
-        let (core, name) = (self.core.clone(), self.name.clone());
+        let (core, name) = (self.core.clone(), self.name());
         let new_log = self.core.store.state(&state_key(request.origin())).await?.is_none();
         if new_log && self.core.store.states(STATES, "", MAX_LOGS).await?.len() >= MAX_LOGS as usize {
             return Err(StoreError::Failed("the witness keeps as many logs as it can".to_owned()));
@@ -139,7 +139,7 @@ impl Witness {
                             Ok((decision, Some(note)))
                         }
                         (Decision::OtherRoot, Some(held)) => {
-                            keep_evidence(work, &note_of(&held)?, request.checkpoint(), &keys);
+                            fork::keep(work, &note_of(&held)?, &request.checkpoint().only_by(&keys));
                             Ok((decision, None))
                         }
                         _ => Ok((decision, None)),
@@ -163,7 +163,7 @@ impl Witness {
                 })
         };
         let learned =
-            exchanges.filter(|exchange| own(exchange.pack.id())).filter_map(|exchange| exchange.partner_keys());
+            exchanges.filter(|exchange| own(exchange.pack.id())).flat_map(|exchange| exchange.partner_manifests());
         keys.extend(learned.filter_map(|keys| log_key(origin, &keys.log)));
         keys.dedup();
         keys
@@ -211,7 +211,8 @@ fn cosigned_now(
     keys: &[VerifierKey],
     held: Option<&[u8]>,
 ) -> Result<SignedCheckpoint, StoreError> {
-    let signer = Named { name, key: &core.sealer.keys.witness };
+    let own = core.cosigner_keys(None);
+    let signer = Named { name, key: &own.keys.witness };
     let failed = || StoreError::Failed("a checkpoint cannot be cosigned".to_owned());
     let key = VerifierKey::of(&signer, SignatureType::CosignatureV1).map_err(|_| failed())?;
     let held = held.map(note_of).transpose()?;
@@ -220,14 +221,6 @@ fn cosigned_now(
     let mut note = request.checkpoint().only_by(keys);
     cosignature::append(&mut note, &signer, time).map_err(|_| failed())?;
     Ok(note)
-}
-
-/// Two heads of one size that a log signed are evidence for ever.
-fn keep_evidence(work: &mut Work, held: &SignedCheckpoint, other: &SignedCheckpoint, keys: &[VerifierKey]) {
-    let (origin, size) = (held.checkpoint().origin(), held.checkpoint().size());
-    tracing::error!(alarm = "EQUIVOCATION", origin, size, "a log has signed two heads of one size");
-    let body = format!("{held}---\n{}", other.only_by(keys));
-    work.put_state(&format!("evidence/forks/{}/{size}", folder(origin)), Some(body.into_bytes()));
 }
 
 /// Checkpoints of an own log as third witnesses have cosigned them, one of each witness.

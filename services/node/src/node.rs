@@ -279,6 +279,8 @@ fn parts(
         store,
         vault,
         keys: config.keys,
+        other_keys: config.other_keys,
+        key_changes: config.key_changes,
         agreements: config.agreements,
         roots: config.roots,
         ratifications: config.ratifications,

@@ -57,6 +57,8 @@ impl Side {
             store: store.clone(),
             vault: vault.clone(),
             keys: own.keys.clone(),
+            other_keys: Vec::new(),
+            key_changes: Vec::new(),
             agreements: treaty.packs.iter().map(|pack| (pack.clone(), partner.clone())).collect(),
             roots: vec![own.roots.clone(), other.roots.clone()],
             ratifications: treaty.ratifications(),

@@ -1,27 +1,30 @@
 //! What follows from a judged entry besides its record: decisions about own acts, ratifications, the history.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-
 use convenio_agreement::view::{RejectedAct, World};
 use convenio_seal::epoch::verify_epoch_open;
 use convenio_seal::root::verify_ratify;
+use convenio_seal::rotation::verify_revoke;
 use convenio_store::{EntryHead, EventRow, LogRow, StoreError, Subject, ViewKind, Work};
-use convenio_wire::exchange::v1::{Outcome, OutcomeDetail, Part, statement::Body};
+use convenio_wire::exchange::v1::{Outcome, OutcomeDetail, Part, Revoke, statement::Body};
 use convenio_wire::registry::v1::{PlacementEvent, Rejection};
 use prost::Message;
 
 use super::check::{Checked, Form};
-use super::decide::Refused;
+use super::decide::{Refused, too_large};
 use super::screen::subject_of;
 use super::told;
 use crate::core::{Core, Exchange, Known};
+use crate::keys::Timeline;
 use crate::lane::Lane;
+use crate::learn::revocation_state;
+use crate::outbound::seal::{fresh_record_id, stage_statement};
 use crate::world::load_more;
 
 /// Applies an entry that is no RECORD.
 pub(crate) async fn system(
     work: &mut Work,
+    core: &Core,
     exchange: &Exchange,
     lane: &Lane,
     world: &mut World,
@@ -30,18 +33,36 @@ pub(crate) async fn system(
 ) -> Result<(), StoreError> {
     match &form.statement.body {
         Some(Body::Outcome(outcome)) => decisions(work, exchange, world, outcome, &form.parts).await?,
-        Some(Body::PeerCheckpoint(_) | Body::Record(_)) | None => {}
+        // New keys were learned when the entry was mirrored: the very batch that holds it must verify.
+        Some(Body::PeerCheckpoint(_) | Body::Record(_) | Body::KeyRotate(_)) | None => {}
+        Some(Body::Revoke(revoke)) => echo(work, core, exchange, revoke).await?,
         Some(body) => learn(exchange, lane, body, known),
     }
     Ok(())
+}
+
+/// A revocation by the partner's roots stands in this side's log too, once.
+async fn echo(work: &mut Work, core: &Core, exchange: &Exchange, revoke: &Revoke) -> Result<(), StoreError> {
+    if verify_revoke(revoke, &exchange.partner_roots).is_err() {
+        return Ok(());
+    }
+    let state = revocation_state("echo", &revoke.payload);
+    if work.state(&state).await?.is_some() {
+        return Ok(());
+    }
+    work.put_state(&state, Some(Vec::new()));
+    let id = fresh_record_id(&core.sealer);
+    stage_statement(work, &core.sealer, exchange, id, Body::Revoke(revoke.clone()), None, Vec::new()).map_err(too_large)
 }
 
 /// What the partner's first entries say of its keys and of what is in force.
 pub(crate) fn learn(exchange: &Exchange, lane: &Lane, body: &Body, known: &mut Known) {
     match body {
         Body::EpochOpen(open) => {
-            if let Ok(keys) = verify_epoch_open(open, &lane.origin, &exchange.partner_roots) {
-                known.keys = Some(Arc::new(keys));
+            if let (None, Ok(keys)) =
+                (known.keys.last(), verify_epoch_open(open, &lane.origin, &exchange.partner_roots))
+            {
+                known.keys = Timeline::opened(keys);
             }
         }
         Body::Ratify(ratify) => {

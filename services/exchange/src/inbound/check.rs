@@ -3,7 +3,6 @@
 
 use convenio_agreement::act::Kind;
 use convenio_model::{RecordId, Ref};
-use convenio_seal::manifest::ManifestKeys;
 use convenio_seal::statement::{EntryError, OpenEntry, claimed_statement, open_entry, verify_entry};
 use convenio_store::{EntryRow, PartRow, StoreError};
 use convenio_wire::exchange::v1::{ActKind, Part, Statement, statement::Body};
@@ -12,6 +11,7 @@ use prost::Message;
 use super::mirror::is_marker;
 use super::screen::subject_of;
 use crate::core::{Core, Exchange};
+use crate::keys::{Revocations, Timeline};
 use crate::lane::Lane;
 use crate::outbound::seal::from_rest;
 
@@ -42,11 +42,11 @@ pub(crate) fn check(
     core: &Core,
     exchange: &Exchange,
     lane: &Lane,
-    keys: &ManifestKeys,
+    keys: (&Timeline, &Revocations),
     row: &EntryRow,
     parts: &[PartRow],
 ) -> Result<Checked, StoreError> {
-    let opened = opened(exchange, lane, keys, &row.bytes);
+    let opened = opened(exchange, lane, keys, row);
     let is_record = super::mirror::is_record(&claimed_statement(&row.bytes).unwrap_or_default());
     let form = match opened {
         Err(reason) => Err(reason),
@@ -55,10 +55,21 @@ pub(crate) fn check(
     Ok(Checked { index: row.index, record_id: row.record_id, is_record, form })
 }
 
-fn opened(exchange: &Exchange, lane: &Lane, keys: &ManifestKeys, bytes: &[u8]) -> Result<OpenEntry, &'static str> {
-    let open = open_entry(bytes).map_err(EntryError::reason)?;
-    verify_entry(&open, &keys.record).map_err(EntryError::reason)?;
+fn opened(
+    exchange: &Exchange,
+    lane: &Lane,
+    (keys, revoked): (&Timeline, &Revocations),
+    row: &EntryRow,
+) -> Result<OpenEntry, &'static str> {
+    let open = open_entry(&row.bytes).map_err(EntryError::reason)?;
+    let key = keys.at(row.index).ok_or("UNKNOWN_KEY")?.record;
+    verify_entry(&open, &key).map_err(EntryError::reason)?;
     let said = &open.statement;
+    // What roots signed stands whoever carried it.
+    let by_roots = matches!(said.body, Some(Body::Revoke(_) | Body::KeyRotate(_)));
+    if !by_roots && !revoked.good(&key, &lane.origin, row.index + 1) {
+        return Err("REVOKED_KEY");
+    }
     if said.version != 1 || Ref::from_slice(&said.record_id).is_err() || said.body.is_none() {
         return Err("SCHEMA");
     }

@@ -101,13 +101,14 @@ async fn check_all(
     entries: Vec<EntryRow>,
     parts: Vec<PartRow>,
 ) -> Result<Vec<Checked>, StoreError> {
-    let keys = exchange.known(lane.epoch).keys.ok_or(StoreError::Corrupt("mirror without keys"))?;
+    let keys = exchange.known(lane.epoch).keys;
+    let revoked = exchange.partner_revoked();
     let (core, exchange, lane) = (core.clone(), exchange.clone(), lane.clone());
     let work = move || {
         let of = |row: &EntryRow| {
             let from = parts.partition_point(|p| p.index < row.index);
             let to = parts.partition_point(|p| p.index <= row.index);
-            check(&core, &exchange, &lane, &keys, row, &parts[from..to])
+            check(&core, &exchange, &lane, (&keys, &revoked), row, &parts[from..to])
         };
         let (left, right) = entries.split_at(entries.len() / 2);
         std::thread::scope(|scope| {
@@ -147,7 +148,7 @@ async fn judge(
             Ok(Form { statement: Statement { body: Some(Body::EraseAnswer(said)), .. }, .. }) => {
                 erase::answered(work, core, exchange, said).await?;
             }
-            Ok(form) => apply::system(work, exchange, lane, &mut world, form, &mut known).await?,
+            Ok(form) => apply::system(work, core, exchange, lane, &mut world, form, &mut known).await?,
             Err(reason) if entry.is_record => {
                 let refused = Some(decide::Refused::plain(reason));
                 verdicts.push(Verdict { index: entry.index, record_id: entry.record_id, refused });

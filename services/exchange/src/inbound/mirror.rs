@@ -4,21 +4,24 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use convenio_log::{Frontier, Hash, SignedCheckpoint, VerifierKey, checkpoint, cosignature, leaf_hash};
+use convenio_log::{Frontier, Hash, SignedCheckpoint, cosignature, leaf_hash};
 use convenio_model::Ref;
-use convenio_seal::epoch::verify_epoch_open;
-use convenio_seal::statement::{claimed_statement, open_entry};
-use convenio_store::{EntryRow, LogRow, PartRow, StoreError, Subject};
+use convenio_seal::statement::claimed_statement;
+use convenio_store::{EntryRow, LogRow, PartRow, Store, StoreError, Subject};
 use convenio_wire::MAX_ENTRY;
 use convenio_wire::exchange::v1::{Batch, Cosigned, EntryParts, Statement, statement::Body};
 use futures::FutureExt;
 
+use super::news::News;
 use super::screen::{self, Screened};
 use crate::core::{Core, Exchange, released};
+use crate::fork::{self, EQUIVOCATION};
+use crate::keys::{Revocations, Timeline, log_keys};
 use crate::lane::Lane;
 use crate::outbound::seal::{at_rest, data_key};
 use crate::session::SessionEnd;
-use crate::signer::{Named, log_key, mirror_name};
+use crate::signer::{Named, mirror_name};
+use crate::tiles::head_at;
 
 /// Entries of one batch at most; twice what this node sends.
 const MAX_ENTRIES: usize = 1024;
@@ -61,26 +64,66 @@ impl Mirror {
 
     /// Checks a batch, stores it durably and answers with the cosigned checkpoint.
     pub(crate) async fn take(&mut self, batch: Batch) -> Result<Cosigned, SessionEnd> {
+        self.consistent(&batch).await?;
         if batch.entries.is_empty() && batch.begin > 0 {
             return self.cosign_again(batch).await;
         }
-        let (frontier, checkpoint) = self.framing(&batch).map_err(|reason| {
+        let statements: Vec<_> = batch.entries.iter().map(|e| claimed_statement(e).unwrap_or_default()).collect();
+        let news = News::of(&self.exchange, &self.lane, &batch, &statements);
+        let (frontier, checkpoint) = self.framing(&batch, &news).map_err(|reason| {
             tracing::error!(origin = %self.lane.origin, reason, "a batch stops this log");
-            SessionEnd::Refused { origin: self.lane.origin.clone(), reason }
+            self.refused(reason)
         })?;
-        let arrived = self.arrived(batch);
+        if batch.begin == 0 && !self.follows(&statements).await? {
+            return Err(self.refused("EPOCH_REFUSED"));
+        }
+        let arrived = self.arrived(batch, statements);
         let note = self.cosign(checkpoint)?;
-        self.store(&frontier, arrived, note.clone()).await?;
+        self.store(&frontier, arrived, news.clone(), note.clone()).await?;
         self.frontier = frontier;
+        news.learn(&self.exchange, &self.lane);
         released(&self.core.controls.cosign).await;
         Ok(Cosigned { origin: self.lane.origin.clone(), checkpoint: note })
+    }
+
+    fn refused(&self, reason: &'static str) -> SessionEnd {
+        SessionEnd::Refused { origin: self.lane.origin.clone(), reason }
+    }
+
+    /// The checkpoint of a batch, if one of the log's keys signed it, must not contradict what is mirrored.
+    async fn consistent(&self, batch: &Batch) -> Result<(), SessionEnd> {
+        let logs = self.core.store.logs().await?;
+        if logs.iter().any(|log| log.id == self.lane.log && !log.alarm.is_empty()) {
+            return Err(self.refused(EQUIVOCATION));
+        }
+        let Ok(shown) = SignedCheckpoint::parse(&batch.checkpoint) else { return Ok(()) };
+        let size = shown.checkpoint().size();
+        if size > self.frontier.size() {
+            return Ok(());
+        }
+        let keys = self.exchange.partner_log_keys(self.lane.epoch, &self.lane.origin, size);
+        let signed = keys.iter().any(|key| shown.verify_log(key).is_ok());
+        if signed && fork::compare(&self.core, &self.exchange, &self.lane, &shown).await? {
+            return Err(self.refused(EQUIVOCATION));
+        }
+        Ok(())
+    }
+
+    /// A later epoch begins where the mirror of the one before it ended (model: `name_mirrored`).
+    async fn follows(&self, statements: &[Statement]) -> Result<bool, StoreError> {
+        let Some(Body::EpochOpen(open)) = statements.first().and_then(|s| s.body.as_ref()) else { return Ok(true) };
+        if self.lane.epoch == 1 {
+            return Ok(true);
+        }
+        let (size, root) = mirrored_head(self.core.store.as_ref(), &self.exchange).await?;
+        Ok(open.prev_size == size && open.prev_root == root)
     }
 
     /// Cosigns the head that is held with a new time: the heartbeat of a quiet log, at most once a minute.
     async fn cosign_again(&self, batch: Batch) -> Result<Cosigned, SessionEnd> {
         let refused = |reason| SessionEnd::Refused { origin: self.lane.origin.clone(), reason };
-        let key = self.log_key(&batch).ok_or_else(|| refused("UNKNOWN_LOG_KEY"))?;
-        let checkpoint = checkpoint::open(&batch.checkpoint, &key).map_err(|_| refused("BAD_CHECKPOINT"))?;
+        let (keys, revoked) = (self.exchange.known(self.lane.epoch).keys, self.exchange.partner_revoked());
+        let checkpoint = self.signed(&batch.checkpoint, &keys, &revoked).map_err(refused)?;
         let head = checkpoint.checkpoint();
         let held = (self.lane.origin.as_str(), self.frontier.size(), self.frontier.root());
         if batch.begin != held.1 || (head.origin(), head.size(), head.root()) != held {
@@ -108,7 +151,7 @@ impl Mirror {
     }
 
     /// Consecutive entries whose root is the one that the partner's log key signed.
-    fn framing(&self, batch: &Batch) -> Result<(Frontier, SignedCheckpoint), &'static str> {
+    fn framing(&self, batch: &Batch, news: &News) -> Result<(Frontier, SignedCheckpoint), &'static str> {
         if batch.begin != self.frontier.size() || batch.entries.is_empty() {
             return Err("BAD_FRAMING");
         }
@@ -119,34 +162,29 @@ impl Mirror {
         for entry in &batch.entries {
             frontier.append(leaf_hash(entry));
         }
-        let key = self.log_key(batch).ok_or("UNKNOWN_LOG_KEY")?;
-        let checkpoint = checkpoint::open(&batch.checkpoint, &key).map_err(|_| "BAD_CHECKPOINT")?;
+        if news.keys().last().is_none() {
+            return Err("UNKNOWN_LOG_KEY");
+        }
+        let checkpoint = self.signed(&batch.checkpoint, news.keys(), &news.revoked(&self.exchange))?;
         let head = checkpoint.checkpoint();
         let same =
             head.origin() == self.lane.origin && head.size() == frontier.size() && head.root() == frontier.root();
         if same { Ok((frontier, checkpoint)) } else { Err("BAD_CHECKPOINT") }
     }
 
-    /// The partner's log key: known, or named by the root-signed first entry of this very batch.
-    fn log_key(&self, batch: &Batch) -> Option<VerifierKey> {
-        if let Some(keys) = self.exchange.known(self.lane.epoch).keys {
-            return log_key(&self.lane.origin, &keys.log);
-        }
-        let first = (batch.begin == 0).then(|| batch.entries.first()).flatten()?;
-        let open = open_entry(first).ok()?;
-        let Some(Body::EpochOpen(opening)) = &open.statement.body else { return None };
-        let keys = verify_epoch_open(opening, &self.lane.origin, &self.exchange.partner_roots).ok()?;
-        let key = log_key(&self.lane.origin, &keys.log);
-        self.exchange.learn(self.lane.epoch, |known| known.keys = Some(Arc::new(keys)));
-        key
+    /// A checkpoint by one of the keys that may sign it.
+    fn signed(&self, note: &[u8], keys: &Timeline, revoked: &Revocations) -> Result<SignedCheckpoint, &'static str> {
+        let checkpoint = SignedCheckpoint::parse(note).map_err(|_| "BAD_CHECKPOINT")?;
+        let keys = log_keys(keys, revoked, &self.lane.origin, checkpoint.checkpoint().size());
+        let signed = keys.iter().any(|key| checkpoint.verify_log(key).is_ok());
+        if signed { Ok(checkpoint) } else { Err("BAD_CHECKPOINT") }
     }
 
-    fn arrived(&self, batch: Batch) -> Vec<Arrived> {
+    fn arrived(&self, batch: Batch, statements: Vec<Statement>) -> Vec<Arrived> {
         let mut parts: HashMap<u64, EntryParts> = batch.parts.into_iter().map(|p| (p.index, p)).collect();
-        let entries = batch.entries.into_iter().zip(batch.begin..);
+        let entries = batch.entries.into_iter().zip(statements).zip(batch.begin..);
         entries
-            .map(|(bytes, index)| {
-                let statement = claimed_statement(&bytes).unwrap_or_default();
+            .map(|((bytes, statement), index)| {
                 let screened = screen::commitments(&statement, parts.remove(&index));
                 let record_id = record_id(&statement);
                 Arrived {
@@ -166,16 +204,22 @@ impl Mirror {
     }
 
     fn cosign(&self, mut checkpoint: SignedCheckpoint) -> Result<Vec<u8>, SessionEnd> {
-        let keys = &self.core.sealer.keys;
-        let name = mirror_name(&self.exchange.own_node, 1);
-        let signer = Named { name: &name, key: &keys.mirror };
+        let keys = self.core.cosigner_keys(Some(&self.exchange.partner_node));
+        let name = mirror_name(&self.exchange.own_node, keys.version);
+        let signer = Named { name: &name, key: &keys.keys.mirror };
         let seconds = self.core.sealer.clock.now_ms() / 1000;
         cosignature::append(&mut checkpoint, &signer, seconds)
             .map_err(|_| SessionEnd::Local("a checkpoint cannot be cosigned".to_owned()))?;
         Ok(checkpoint.to_string().into_bytes())
     }
 
-    async fn store(&self, frontier: &Frontier, arrived: Vec<Arrived>, note: Vec<u8>) -> Result<(), SessionEnd> {
+    async fn store(
+        &self,
+        frontier: &Frontier,
+        arrived: Vec<Arrived>,
+        news: News,
+        note: Vec<u8>,
+    ) -> Result<(), SessionEnd> {
         let (core, exchange, lane) = (self.core.clone(), self.exchange.clone(), self.lane.clone());
         let (begin, size) = (self.frontier.size(), frontier.size());
         let peaks = frontier.peaks().iter().flat_map(|h| *h.as_bytes()).collect::<Vec<u8>>();
@@ -186,9 +230,13 @@ impl Mirror {
                     if log.closed {
                         return Err(SessionEnd::Refused { origin: lane.origin.clone(), reason: "EPOCH_CLOSED" });
                     }
+                    if !log.alarm.is_empty() {
+                        return Err(SessionEnd::Refused { origin: lane.origin.clone(), reason: EQUIVOCATION });
+                    }
                     if log.size != begin {
                         return Err(SessionEnd::Fenced);
                     }
+                    news.keep(work, &lane);
                     let records = arrived.iter().filter(|a| a.row.is_record).count() as u64;
                     let arrived = screen::disclosure(work, &exchange, arrived, |a| {
                         (&mut a.parts, a.row.subject, a.row.is_record)
@@ -216,6 +264,17 @@ impl Mirror {
             })
             .await
     }
+}
+
+/// Where the partner's logs of all epochs end: what its next EPOCH_OPEN must name.
+pub(crate) async fn mirrored_head(store: &dyn Store, exchange: &Exchange) -> Result<(u64, Vec<u8>), StoreError> {
+    let logs = store.logs().await?;
+    let lanes = exchange.peer_lanes();
+    let mirrored = lanes.iter().rev().filter_map(|lane| logs.iter().find(|log| log.id == lane.log && log.size > 0));
+    let Some(last) = mirrored.into_iter().next() else {
+        return Ok((0, Frontier::new().root().as_bytes().to_vec()));
+    };
+    Ok((last.size, head_at(store, last.id, last.size).await?.root.to_vec()))
 }
 
 async fn part_row(

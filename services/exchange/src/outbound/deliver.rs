@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use convenio_log::checkpoint::SignedCheckpoint;
-use convenio_log::{Checkpoint, Hash, cosignature};
+use convenio_log::{Checkpoint, Hash, VerifierKey, cosignature};
 use convenio_store::{CheckpointRow, LogRow, StoreError};
 use convenio_wire::exchange::v1::{Batch, Cosigned, EntryParts, Mirrored};
 use futures::FutureExt;
@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 use crate::core::{Core, Exchange, released};
 use crate::parts::opened;
 use crate::session::{ANSWER, Message, SessionEnd};
-use crate::signer::{Named, log_key, mirror_key};
+use crate::publish::log_signer;
+use crate::signer::{Named, log_key};
 use crate::witness::submit::HEARTBEAT;
 use crate::witness::{MAX_SKEW, mirror_time};
 use crate::writer::Heads;
@@ -103,7 +104,7 @@ pub(crate) async fn resume(core: &Arc<Core>, exchange: &Arc<Exchange>, theirs: &
     let own = own_log(core, exchange).await?;
     let refused = |reason| SessionEnd::Refused { origin: exchange.own().origin.clone(), reason };
     if theirs.size > own.size {
-        if !signed_beyond(core, exchange, theirs, own.size) {
+        if !signed_beyond(exchange, theirs, own.size) {
             return Err(refused("HELLO_SIZE"));
         }
         // This database is older than what this node has signed: never sign that log again.
@@ -121,10 +122,13 @@ pub(crate) async fn resume(core: &Arc<Core>, exchange: &Arc<Exchange>, theirs: &
 
 /// Whether the partner shows a checkpoint by this node's own key that reaches past what its database holds: proof, where a
 /// bare number would let any partner stop this log.
-fn signed_beyond(core: &Core, exchange: &Exchange, theirs: &Mirrored, size: u64) -> bool {
-    let key = log_key(&exchange.own().origin, &core.sealer.keys.log.public());
-    let opened = key.and_then(|key| convenio_log::checkpoint::open(&theirs.cosigned_checkpoint, &key).ok());
-    opened.is_some_and(|note| note.checkpoint().origin() == exchange.own().origin && note.checkpoint().size() > size)
+fn signed_beyond(exchange: &Exchange, theirs: &Mirrored, size: u64) -> bool {
+    let Ok(note) = SignedCheckpoint::parse(&theirs.cosigned_checkpoint) else { return false };
+    let own = exchange.own();
+    let shown = note.checkpoint();
+    let keys = exchange.own_keys(own.epoch);
+    let mut keys = keys.newest_first().filter_map(|keys| log_key(&own.origin, &keys.log));
+    shown.origin() == own.origin && shown.size() > size && keys.any(|key| note.verify_log(&key).is_ok())
 }
 
 async fn own_log(core: &Core, exchange: &Exchange) -> Result<LogRow, SessionEnd> {
@@ -190,17 +194,24 @@ pub(crate) fn signed_head(
     head: &CheckpointRow,
 ) -> Result<SignedCheckpoint, SessionEnd> {
     let failed = || SessionEnd::Local("a head cannot be signed".to_owned());
-    let checkpoint =
-        Checkpoint::new(exchange.own().origin.as_str(), head.size, Hash::from(head.root)).map_err(|_| failed())?;
-    let signer = Named { name: &exchange.own().origin, key: &core.sealer.keys.log };
+    let lane = exchange.lane_of(head.log).ok_or_else(failed)?;
+    let checkpoint = Checkpoint::new(lane.origin.as_str(), head.size, Hash::from(head.root)).map_err(|_| failed())?;
+    let keys = log_signer(&core.sealer, exchange, lane.epoch, &lane.origin, head.size);
+    let signer = Named { name: &lane.origin, key: &keys.log };
     checkpoint.sign(&signer).map_err(|_| failed())
 }
 
 /// Takes a cosigned checkpoint of the own log: everything below it is delivered. Returns its size.
 pub(crate) async fn settle(core: &Arc<Core>, exchange: &Arc<Exchange>, note: Vec<u8>) -> Result<u64, SessionEnd> {
     let refused = |reason| SessionEnd::Refused { origin: exchange.own().origin.clone(), reason };
-    known_partner(core, exchange).await?;
-    let (size, time) = cosigned_head(core, exchange, &note).map_err(refused)?;
+    let Cosignature { size, root, time } = cosigned(core, exchange, &note).await?;
+    if size <= own_log(core, exchange).await?.size
+        && crate::tiles::head_at(core.store.as_ref(), exchange.own().log, size).await?.root != *root.as_bytes()
+    {
+        // This node's own key has signed another past than its database holds: never sign that log again.
+        freeze(core, exchange, "ROLLBACK").await?;
+        return Err(refused("ROLLBACK"));
+    }
     let (job, log) = (exchange.clone(), exchange.own().log);
     core.write::<_, SessionEnd, _>(move |work| {
         async move {
@@ -223,32 +234,56 @@ pub(crate) async fn settle(core: &Arc<Core>, exchange: &Arc<Exchange>, note: Vec
     .await
 }
 
-/// Waits for the partner's first batch, which names its keys: its answer may come before it on another connection.
-async fn known_partner(core: &Core, exchange: &Exchange) -> Result<(), SessionEnd> {
+/// Reads a cosigned checkpoint of the own log. Waits for the partner's batch that names its keys: its answer may come before
+/// it on another connection.
+async fn cosigned(core: &Core, exchange: &Exchange, note: &[u8]) -> Result<Cosignature, SessionEnd> {
+    let refused = |reason| SessionEnd::Refused { origin: exchange.own().origin.clone(), reason };
     let mut heads = core.heads();
     let known = async {
-        while exchange.partner_keys().is_none() {
+        loop {
+            match cosigned_head(core, exchange, note) {
+                Err(UNKNOWN) => {}
+                read => return read.map_err(refused),
+            }
             if heads.changed().await.is_err() {
-                return;
+                return Err(refused(UNKNOWN));
             }
         }
     };
-    tokio::time::timeout(ANSWER, known).await.map_err(|_| SessionEnd::TimedOut)
+    tokio::time::timeout(ANSWER, known).await.map_err(|_| SessionEnd::TimedOut)?
 }
 
-/// Size of a checkpoint of the own log, if it carries this node's signature and the partner's mirror cosignature, and the
-/// time of that, Unix seconds.
-fn cosigned_head(core: &Core, exchange: &Exchange, note: &[u8]) -> Result<(u64, u64), &'static str> {
+/// The partner's keys, or the one that cosigned, are not known yet.
+const UNKNOWN: &str = "UNKNOWN_COSIGNER";
+
+/// A cosigned head of the own log.
+struct Cosignature {
+    size: u64,
+    root: Hash,
+    /// Unix seconds.
+    time: u64,
+}
+
+/// A checkpoint of the own log, if it carries this node's signature and a mirror cosignature of the partner.
+fn cosigned_head(core: &Core, exchange: &Exchange, note: &[u8]) -> Result<Cosignature, &'static str> {
     let bad = "BAD_COSIGNATURE";
-    let own_key = log_key(&exchange.own().origin, &core.sealer.keys.log.public()).ok_or(bad)?;
-    let checkpoint = convenio_log::checkpoint::open(note, &own_key).map_err(|_| bad)?;
-    let keys = exchange.partner_keys().ok_or("PARTNER_UNKNOWN")?;
-    let mirror = mirror_key(&exchange.partner_node, keys.version, &keys.mirror).ok_or(bad)?;
-    let time = cosignature::verify(&checkpoint, &mirror).map_err(|_| bad)?;
+    let own = exchange.own();
+    let checkpoint = SignedCheckpoint::parse(note).map_err(|_| bad)?;
+    let (size, root) = (checkpoint.checkpoint().size(), checkpoint.checkpoint().root());
+    let keys = exchange.own_log_keys(own.epoch, &own.origin, size);
+    if !keys.iter().any(|key| checkpoint.verify_log(key).is_ok()) {
+        return Err(bad);
+    }
+    let mirrors = exchange.partner_mirrors(&own.origin, size);
+    let by = |key: &VerifierKey| checkpoint.note().signatures().iter().any(|line| line.is_by(key));
+    if !mirrors.iter().any(by) {
+        return Err(UNKNOWN);
+    }
+    let time = mirrors.iter().find_map(|key| cosignature::verify(&checkpoint, key).ok()).ok_or(bad)?;
     if time > core.sealer.clock.now_ms() / 1000 + MAX_SKEW.as_secs() {
         return Err("COSIGNATURE_AHEAD");
     }
-    Ok((checkpoint.checkpoint().size(), time))
+    Ok(Cosignature { size, root, time })
 }
 
 async fn freeze(core: &Core, exchange: &Exchange, alarm: &'static str) -> Result<(), SessionEnd> {

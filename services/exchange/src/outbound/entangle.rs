@@ -5,8 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use convenio_log::SignedCheckpoint;
 use convenio_seal::statement::claimed_statement;
-use convenio_store::{LogRow, Staged, StoreError, Work};
+use convenio_store::{CheckpointRow, LogRow, Staged, StoreError, Work};
 use convenio_wire::exchange::v1::{PeerCheckpoint, statement::Body};
 use futures::FutureExt;
 
@@ -24,8 +25,17 @@ pub(crate) async fn entangle(work: &mut Work, sealer: &Sealer, exchange: &Exchan
     stage_statement(work, sealer, exchange, fresh_record_id(sealer), body, None, Vec::new())
         .map_err(|_| StoreError::Failed("a checkpoint does not fit an entry".to_owned()))?;
     let staged = work.take_staged();
+    keep_note(work, &mirror)?;
     work.put_log(LogRow { entangled: mirror.cosigned_size, ..mirror });
     Ok(staged)
+}
+
+/// A head that the own log names is kept with its signatures: should another of its size appear, both are evidence.
+fn keep_note(work: &mut Work, mirror: &LogRow) -> Result<(), StoreError> {
+    let note = SignedCheckpoint::parse(&mirror.cosigned).map_err(|_| StoreError::Corrupt("checkpoint"))?;
+    let (size, root) = (note.checkpoint().size(), *note.checkpoint().root().as_bytes());
+    work.push_checkpoint(CheckpointRow { log: mirror.id, size, root, note: mirror.cosigned.clone() });
+    Ok(())
 }
 
 /// The mirror whose head is next to be entangled, those of earlier epochs first; none if the own log is frozen.
@@ -76,6 +86,7 @@ pub(crate) async fn entangle_alone(core: &Arc<Core>, exchange: &Arc<Exchange>) -
                 let body = Body::PeerCheckpoint(PeerCheckpoint { note: mirror.cosigned.clone() });
                 let id = fresh_record_id(&core2.sealer);
                 stage_statement(work, &core2.sealer, &exchange, id, body, None, Vec::new())?;
+                keep_note(work, &mirror)?;
                 work.put_log(LogRow { entangled: mirror.cosigned_size, ..mirror });
             }
             Ok(())

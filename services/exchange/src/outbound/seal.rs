@@ -5,7 +5,6 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use convenio_model::{Clock, Entropy, RecordId, Ref, uuid_v7};
 use convenio_seal::commitment::commit;
-use convenio_seal::manifest::NodeKeys;
 use convenio_seal::statement::seal_entry;
 use convenio_seal::vault::{DataKeyId, Vault, VaultError};
 use convenio_store::{PartRow, Staged, StagedPart, StoreError, Subject, SubjectKeyRow, Work};
@@ -15,13 +14,14 @@ use prost::Message;
 
 use crate::core::Exchange;
 use crate::error::IssueError;
+use crate::keys::Keys;
 
 /// What sealing needs of a node.
 pub(crate) struct Sealer {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub vault: Arc<Vault>,
-    pub keys: Arc<NodeKeys>,
+    pub keys: Keys,
 }
 
 /// A part before it is sealed.
@@ -154,7 +154,7 @@ pub(crate) fn stage_statement(
         captures: Vec::new(),
         body: Some(body),
     };
-    let bytes = seal_entry(&statement, &sealer.keys.record).map_err(|_| IssueError::TooLarge)?;
+    let bytes = seal_entry(&statement, &sealer.keys.now().keys.record).map_err(|_| IssueError::TooLarge)?;
     work.stage(Staged { log: own.log, record_id, is_record, subject, bytes, parts });
     Ok(())
 }

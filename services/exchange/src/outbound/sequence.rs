@@ -6,12 +6,17 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use convenio_log::{Hash, Tile, TileBuilder, TileReader, leaf_hash};
+use convenio_seal::manifest::ManifestKeys;
+use convenio_seal::statement::claimed_statement;
 use convenio_store::{CheckpointRow, EntryRow, LogId, LogRow, PartRow, Staged, Store, StoreError, TileRow, Work};
+
+use convenio_wire::exchange::v1::statement::Body;
 
 use super::entangle::entangle;
 use super::seal::Sealer;
 use crate::core::Exchange;
 use crate::error::OpenError;
+use crate::keys::{Timeline, rotation_state};
 
 /// A group longer than this gets a head of its own every so many entries, so that a batch can always end at one.
 const HEAD_EVERY: u64 = 256;
@@ -28,7 +33,11 @@ pub(crate) struct Sequencer {
 type Edges = HashMap<LogId, TileBuilder>;
 
 /// What a sequenced group changed; taken over once its commit is done.
-pub(crate) struct Sequenced(Edges);
+pub(crate) struct Sequenced {
+    edges: Edges,
+    /// Manifests that entries of own logs name: log, index, keys.
+    manifests: Vec<(LogId, u64, ManifestKeys)>,
+}
 
 impl Sequencer {
     pub(crate) async fn open(
@@ -48,13 +57,17 @@ impl Sequencer {
         for log in logs {
             self.edges.insert(log.id, stored_edge(store, log).await?);
         }
+        // Keys that a failed group began to use are not in force.
+        for exchange in &self.exchanges {
+            crate::learn::own(store, &self.sealer.keys, exchange).await?;
+        }
         Ok(())
     }
 
     /// Gives every staged entry its index and extends the trees of all logs that grew in this group.
     pub(crate) async fn sequence(&self, work: &mut Work) -> Result<Sequenced, StoreError> {
         let mut staged = work.take_staged();
-        let mut edges = HashMap::new();
+        let (mut edges, mut manifests) = (HashMap::new(), Vec::new());
         for exchange in &self.exchanges {
             let own = exchange.own().log;
             if staged.iter().any(|s| s.log == own) {
@@ -65,17 +78,25 @@ impl Sequencer {
         while let Some(id) = staged.first().map(|s| s.log) {
             let (entries, rest): (Vec<_>, _) = staged.into_iter().partition(|s| s.log == id);
             staged = rest;
-            self.extend_own(work, &mut edges, id, entries)?;
+            self.extend_own(work, &mut edges, id, entries, &mut manifests)?;
         }
         let pushed: Vec<_> = work.logs().filter(|log| !log.own).map(|log| log.id).collect();
         for id in pushed {
             self.extend_mirror(work, &mut edges, id).await?;
         }
-        Ok(Sequenced(edges))
+        Ok(Sequenced { edges, manifests })
     }
 
     pub(crate) fn committed(&mut self, sequenced: Sequenced) {
-        self.edges.extend(sequenced.0);
+        self.edges.extend(sequenced.edges);
+        for (log, index, keys) in sequenced.manifests {
+            let lane = self.exchanges.iter().find_map(|exchange| Some((exchange, exchange.lane_of(log)?)));
+            let Some((exchange, lane)) = lane else { continue };
+            exchange.own_keys_change(lane.epoch, |known| match index {
+                0 => *known = Timeline::opened(keys),
+                _ => drop(known.rotate(index, keys)),
+            });
+        }
     }
 
     fn extend_own(
@@ -84,6 +105,7 @@ impl Sequencer {
         edges: &mut Edges,
         id: LogId,
         entries: Vec<Staged>,
+        manifests: &mut Vec<(LogId, u64, ManifestKeys)>,
     ) -> Result<(), StoreError> {
         let mut log = work.log(id)?.clone();
         if log.closed || !log.own {
@@ -93,6 +115,10 @@ impl Sequencer {
         for entry in entries {
             let leaf = leaf_hash(&entry.bytes);
             push_tiles(work, id, edge, leaf);
+            if let Some(keys) = manifest_of(&entry) {
+                work.put_state(&rotation_state(&log.origin, keys.version), Some(log.size.to_be_bytes().to_vec()));
+                manifests.push((id, log.size, keys));
+            }
             for (part, row) in (0u32..).zip(entry.parts) {
                 work.push_part(PartRow { log: id, index: log.size, part, key_id: row.key_id, sealed: row.sealed });
             }
@@ -135,6 +161,18 @@ impl Sequencer {
 
     fn edge_of<'e>(&self, edges: &'e mut Edges, log: LogId) -> &'e mut TileBuilder {
         edges.entry(log).or_insert_with(|| self.edges.get(&log).cloned().unwrap_or_default())
+    }
+}
+
+/// The manifest that an own entry puts in force.
+fn manifest_of(entry: &Staged) -> Option<ManifestKeys> {
+    if entry.is_record {
+        return None;
+    }
+    match claimed_statement(&entry.bytes)?.body? {
+        Body::EpochOpen(open) => ManifestKeys::parse(&open.key_manifest).ok(),
+        Body::KeyRotate(rotate) => ManifestKeys::parse(&rotate.key_manifest).ok(),
+        _ => None,
     }
 }
 

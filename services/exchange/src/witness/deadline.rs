@@ -12,7 +12,6 @@ use convenio_store::{LogRow, StoreError};
 
 use super::cosigned;
 use crate::core::{Core, Exchange};
-use crate::signer::mirror_key;
 
 /// How far two states' clocks may differ. A cosignature further ahead of the own clock is refused.
 pub const MAX_SKEW: Duration = Duration::from_secs(30);
@@ -109,9 +108,9 @@ async fn waits_since(core: &Core, log: &LogRow, covered: u64) -> Result<Option<u
 /// Seconds at which the partner's mirror cosigned a checkpoint.
 pub(crate) fn mirror_time(exchange: &Exchange, note: &[u8]) -> Option<u64> {
     let note = SignedCheckpoint::parse(note).ok()?;
-    let keys = exchange.partner_keys()?;
-    let key = mirror_key(&exchange.partner_node, keys.version, &keys.mirror)?;
-    cosignature::verify(&note, &key).ok()
+    let head = note.checkpoint();
+    let keys = exchange.partner_mirrors(head.origin(), head.size());
+    keys.iter().find_map(|key| cosignature::verify(&note, key).ok())
 }
 
 /// Looks at every deadline once a minute until the node stops, and logs each change once.

@@ -248,8 +248,13 @@ async fn keep(
     if time > now + MAX_SKEW.as_secs() {
         return Err("COSIGNATURE_AHEAD");
     }
-    let own = log_key(&log.origin, &core.sealer.keys.log.public()).ok_or("DATABASE")?;
-    let note = head.only_by([&own, key]).to_string().into_bytes();
+    let exchange = core.exchanges().iter().find(|exchange| exchange.lane_of(log.id).is_some());
+    let mut own = match exchange {
+        Some(exchange) => exchange.own_log_keys(log.epoch, &log.origin, head.checkpoint().size()),
+        None => log_key(&log.origin, &core.own_keys().keys.log.public()).into_iter().collect(),
+    };
+    own.push(key.clone());
+    let note = head.only_by(&own).to_string().into_bytes();
     let state = state_key(log, key);
     let kept = core.write::<_, StoreError, _>(move |work| {
         async move {

@@ -89,6 +89,8 @@ impl Side {
             vault: Arc::new(Vault::open_beside(&dir.join("data.keys"), &*entropy).unwrap()),
             entropy,
             keys: self.keys.clone(),
+            other_keys: Vec::new(),
+            key_changes: Vec::new(),
             agreements: vec![(pack.clone(), Partner { party: other.party.to_owned(), node: other.node.to_owned() })],
             roots: vec![self.roots(), other.roots()],
             ratifications: vec![self.ratification(pack), other.ratification(pack)],

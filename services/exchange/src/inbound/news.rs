@@ -1,0 +1,99 @@
+//! What a batch tells of the partner's keys: its opening, new manifests and revocations, each verified against its roots. It
+//! is known before the batch is judged, so that the very batch that holds it verifies, and believed once it is stored.
+
+use convenio_seal::epoch::verify_epoch_open;
+use convenio_seal::manifest::ManifestKeys;
+use convenio_seal::rotation::{verify_key_rotate, verify_revoke};
+use convenio_seal::statement::{open_entry, verify_entry};
+use convenio_store::Work;
+use convenio_wire::exchange::v1::{Batch, KeyRevocation, KeyRotate, Revoke, Statement, statement::Body};
+use prost::Message;
+
+use crate::core::Exchange;
+use crate::keys::{Revocations, Timeline, rotation_state};
+use crate::lane::Lane;
+use crate::learn::revocation_state;
+
+/// News of a batch.
+#[derive(Clone, Default)]
+pub(super) struct News {
+    keys: Timeline,
+    opened: bool,
+    rotations: Vec<(u64, ManifestKeys)>,
+    revocations: Vec<(Revoke, KeyRevocation)>,
+}
+
+impl News {
+    /// Reads a batch of the partner's log.
+    pub(super) fn of(exchange: &Exchange, lane: &Lane, batch: &Batch, statements: &[Statement]) -> Self {
+        let mut news = Self { keys: exchange.known(lane.epoch).keys, ..Self::default() };
+        for ((entry, statement), index) in batch.entries.iter().zip(statements).zip(batch.begin..) {
+            match &statement.body {
+                Some(Body::EpochOpen(open)) if index == 0 && news.keys.last().is_none() => {
+                    let canonical = open_entry(entry).is_ok();
+                    if let (true, Ok(keys)) =
+                        (canonical, verify_epoch_open(open, &lane.origin, &exchange.partner_roots))
+                    {
+                        news.keys = Timeline::opened(keys);
+                        news.opened = true;
+                    }
+                }
+                Some(Body::KeyRotate(rotate)) => {
+                    if let Some(keys) = rotated(exchange, lane, rotate, entry)
+                        && news.keys.rotate(index, keys.clone())
+                    {
+                        news.rotations.push((index, keys));
+                    }
+                }
+                Some(Body::Revoke(revoke)) => {
+                    let said = verify_revoke(revoke, &exchange.partner_roots).ok();
+                    news.revocations.extend(said.map(|said| (revoke.clone(), said)));
+                }
+                _ => {}
+            }
+        }
+        news
+    }
+
+    /// The partner's manifests, those of this batch among them.
+    pub(super) fn keys(&self) -> &Timeline {
+        &self.keys
+    }
+
+    /// The partner's revoked keys, those of this batch among them.
+    pub(super) fn revoked(&self, exchange: &Exchange) -> Revocations {
+        let mut revoked = exchange.partner_revoked();
+        for (_, said) in &self.revocations {
+            revoked.add(said.clone());
+        }
+        revoked
+    }
+
+    /// Keeps where they stand, in the commit of the batch.
+    pub(super) fn keep(&self, work: &mut Work, lane: &Lane) {
+        for (index, keys) in &self.rotations {
+            work.put_state(&rotation_state(&lane.origin, keys.version), Some(index.to_be_bytes().to_vec()));
+        }
+        for (revoke, _) in &self.revocations {
+            work.put_state(&revocation_state(&lane.origin, &revoke.payload), Some(revoke.encode_to_vec()));
+        }
+    }
+
+    /// Believes them, once the batch is stored.
+    pub(super) fn learn(self, exchange: &Exchange, lane: &Lane) {
+        if self.opened || !self.rotations.is_empty() {
+            exchange.learn(lane.epoch, |known| known.keys = self.keys);
+        }
+        for (_, said) in self.revocations {
+            exchange.revoke_partner(said);
+        }
+    }
+}
+
+/// The manifest of a KEY_ROTATE: by the roots, of this node, and its entry signed by the new record key.
+fn rotated(exchange: &Exchange, lane: &Lane, rotate: &KeyRotate, entry: &[u8]) -> Option<ManifestKeys> {
+    let keys = verify_key_rotate(rotate, &exchange.partner_roots).ok()?;
+    let open = open_entry(entry).ok()?;
+    let fits = keys.node == exchange.partner_node && open.statement.log_origin == lane.origin;
+    (fits && verify_entry(&open, &keys.record).is_ok()).then_some(keys)
+}

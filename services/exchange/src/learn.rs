@@ -1,0 +1,102 @@
+//! What stored logs say of keys and of what is in force, read again when a node opens.
+
+use convenio_seal::epoch::verify_epoch_open;
+use convenio_seal::rotation::{verify_key_rotate, verify_revoke};
+use convenio_seal::root::RootSet;
+use convenio_seal::statement::open_entry;
+use convenio_store::{LogId, Store, StoreError};
+use convenio_wire::exchange::v1::{Revoke, statement::Body};
+use prost::Message;
+
+use crate::core::{Core, Exchange};
+use crate::inbound::apply;
+use crate::keys::{Keys, Timeline, rotation_states};
+use crate::lane::Lane;
+use crate::publish::folder;
+
+/// First entries of a log that say what is in force.
+const OPENING: u64 = 16;
+/// Most manifests and revocations of one log that are believed.
+pub(crate) const MAX_CHANGES: u32 = 1024;
+
+/// Path of a revocation: `revoked/<folder of the log it stands in>/<SHA-256 of its payload>`.
+pub(crate) fn revocation_state(origin: &str, payload: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, payload);
+    format!("{}{}", revocation_states(origin), hex::encode(digest))
+}
+
+fn revocation_states(origin: &str) -> String {
+    format!("revoked/{}/", folder(origin))
+}
+
+/// The manifests of the own logs; the node signs with the last one of an open log.
+pub(crate) async fn own(store: &dyn Store, keys: &Keys, exchange: &Exchange) -> Result<(), StoreError> {
+    let rows = store.logs().await?;
+    for lane in exchange.own_lanes().iter() {
+        let empty = !rows.iter().any(|l| l.id == lane.log && l.size > 0);
+        let timeline = if empty { Timeline::default() } else { timeline(store, lane, &exchange.own_roots).await? };
+        if let Some(last) = timeline.last()
+            && lane.log == exchange.own().log
+            && !keys.use_manifest(last)
+        {
+            let (origin, version) = (&lane.origin, last.version);
+            return Err(StoreError::Unusable(format!("{origin}: the keys of manifest {version} are not held")));
+        }
+        exchange.own_keys_change(lane.epoch, |known| *known = timeline);
+        for said in revocations(store, &lane.origin, &exchange.own_roots).await? {
+            exchange.revoke_own(said);
+        }
+    }
+    Ok(())
+}
+
+/// What the mirrored beginnings of the partner's logs say of its keys and of what is in force.
+pub(crate) async fn partner(core: &Core, exchange: &Exchange) -> Result<(), StoreError> {
+    let logs = core.store.logs().await?;
+    for lane in exchange.peer_lanes().iter() {
+        let Some(log) = logs.iter().find(|l| l.id == lane.log && l.size > 0) else { continue };
+        let timeline = timeline(core.store.as_ref(), lane, &exchange.partner_roots).await?;
+        exchange.learn(lane.epoch, |known| known.keys = timeline);
+        for entry in core.store.entries(lane.log, 0, log.settled.min(OPENING)).await? {
+            let Some(body) = open_entry(&entry.bytes).ok().and_then(|open| open.statement.body) else { continue };
+            if matches!(body, Body::Ratify(_) | Body::Activate(_)) {
+                exchange.learn(lane.epoch, |known| apply::learn(exchange, lane, &body, known));
+            }
+        }
+        for said in revocations(core.store.as_ref(), &lane.origin, &exchange.partner_roots).await? {
+            exchange.revoke_partner(said);
+        }
+    }
+    Ok(())
+}
+
+/// The manifests of a log that is not empty.
+async fn timeline(store: &dyn Store, lane: &Lane, roots: &RootSet) -> Result<Timeline, StoreError> {
+    let Some(Body::EpochOpen(open)) = body(store, lane.log, 0).await? else { return Ok(Timeline::default()) };
+    let Ok(keys) = verify_epoch_open(&open, &lane.origin, roots) else { return Ok(Timeline::default()) };
+    let mut timeline = Timeline::opened(keys);
+    for state in store.states(&rotation_states(&lane.origin), "", MAX_CHANGES).await? {
+        let index = <[u8; 8]>::try_from(state.body).map_err(|_| StoreError::Corrupt("state"))?;
+        let index = u64::from_be_bytes(index);
+        let Some(Body::KeyRotate(rotate)) = body(store, lane.log, index).await? else { continue };
+        if let Ok(keys) = verify_key_rotate(&rotate, roots) {
+            timeline.rotate(index, keys);
+        }
+    }
+    Ok(timeline)
+}
+
+async fn body(store: &dyn Store, log: LogId, index: u64) -> Result<Option<Body>, StoreError> {
+    let entry = store.entries(log, index, index + 1).await?.pop();
+    Ok(entry.and_then(|entry| open_entry(&entry.bytes).ok()).and_then(|open| open.statement.body))
+}
+
+async fn revocations(
+    store: &dyn Store,
+    origin: &str,
+    roots: &RootSet,
+) -> Result<Vec<convenio_wire::exchange::v1::KeyRevocation>, StoreError> {
+    let states = store.states(&revocation_states(origin), "", MAX_CHANGES).await?;
+    let said = |body: &[u8]| verify_revoke(&Revoke::decode(body).ok()?, roots).ok();
+    Ok(states.iter().filter_map(|state| said(&state.body)).collect())
+}
