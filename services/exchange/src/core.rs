@@ -20,6 +20,7 @@ use crate::keys::{Keys, OwnKeys, Revocations, Timeline};
 use crate::lane::Lanes;
 use crate::learn;
 use crate::open;
+use crate::recovery::RECOVERING;
 use crate::outbound::seal::Sealer;
 use crate::writer::{Heads, Writer};
 
@@ -184,13 +185,32 @@ impl Core {
     /// # Errors
     /// [`OpenError`]: not ratified by both, not authorised by the root, or a database of something else.
     pub async fn open(parts: CoreParts) -> Result<Arc<Self>, OpenError> {
+        if !parts.store.states(RECOVERING, "", 1).await?.is_empty() {
+            return Err(OpenError::Recovering);
+        }
+        let (epochs, changes) = (parts.epochs.clone(), parts.key_changes.clone());
+        let core = Self::assemble(parts).await?;
+        for exchange in &core.exchanges {
+            learn::held(&core.sealer.keys, exchange)?;
+            open::first_entries(&core, exchange, &epochs).await?;
+        }
+        crate::erase::restore::run(&core).await?;
+        crate::rotate::pending(&core, &changes).await?;
+        Ok(core)
+    }
+
+    /// Opens what is stored; no entry is made.
+    pub(crate) async fn assemble(parts: CoreParts) -> Result<Arc<Self>, OpenError> {
         let exchanges = open::exchanges(&parts).await?;
         journal::ensure(parts.store.as_ref(), &parts.node).await?;
         let sealer = Arc::new(Sealer {
             clock: parts.clock.clone(),
             entropy: parts.entropy.clone(),
             vault: parts.vault.clone(),
-            keys: Keys::new([std::slice::from_ref(&parts.keys), parts.other_keys.as_slice()].concat(), parts.keys.clone()),
+            keys: Keys::new(
+                [std::slice::from_ref(&parts.keys), parts.other_keys.as_slice()].concat(),
+                parts.keys.clone(),
+            ),
         });
         let writer = Writer::start(parts.store.clone(), sealer.clone(), exchanges.clone()).await?;
         let by_agreement = exchanges.iter().map(|ex| (ex.pack.id().to_owned(), ex.clone())).collect();
@@ -207,11 +227,8 @@ impl Core {
             witnesses: crate::witness::submit::Board::default(),
         });
         for exchange in &core.exchanges {
-            open::first_entries(&core, exchange, &parts.epochs).await?;
             learn::partner(&core, exchange).await?;
         }
-        crate::erase::restore::run(&core).await?;
-        crate::rotate::pending(&core, &parts.key_changes).await?;
         Ok(core)
     }
 

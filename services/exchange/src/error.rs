@@ -47,6 +47,9 @@ pub enum OpenError {
         /// What is missing.
         why: String,
     },
+    /// The recovery of an agreement's log was begun and has not ended.
+    #[error("a recovery was begun and has not ended: finish it with `convenio node recover`")]
+    Recovering,
     /// The database holds something else than this node's logs.
     #[error("database: {0}")]
     Database(String),

@@ -7,5 +7,5 @@ pub(crate) mod erase;
 pub mod judge;
 pub mod mirror;
 mod news;
-mod screen;
-mod told;
+pub(crate) mod screen;
+pub(crate) mod told;

@@ -11,8 +11,8 @@ use convenio_seal::origin::LogOrigin;
 use convenio_wire::exchange::v1::KeyRevocation;
 
 use crate::core::Exchange;
-use crate::signer::{log_key, mirror_key};
 use crate::publish::folder;
+use crate::signer::{log_key, mirror_key};
 
 /// Path of the states that say where the manifests of a log begin: `keys/<folder of the log>/<version>`.
 pub(crate) fn rotation_state(origin: &str, version: u64) -> String {

@@ -43,7 +43,6 @@ impl Lanes {
     }
 
     /// Opens a later epoch.
-    #[allow(dead_code)] // the partner's refill will
     pub(crate) fn push(&self, lane: Lane) {
         self.0.rcu(|lanes| {
             let mut lanes = Vec::clone(lanes);

@@ -1,14 +1,15 @@
 //! What stored logs say of keys and of what is in force, read again when a node opens.
 
 use convenio_seal::epoch::verify_epoch_open;
-use convenio_seal::rotation::{verify_key_rotate, verify_revoke};
 use convenio_seal::root::RootSet;
+use convenio_seal::rotation::{verify_key_rotate, verify_revoke};
 use convenio_seal::statement::open_entry;
 use convenio_store::{LogId, Store, StoreError};
 use convenio_wire::exchange::v1::{Revoke, statement::Body};
 use prost::Message;
 
 use crate::core::{Core, Exchange};
+use crate::error::OpenError;
 use crate::inbound::apply;
 use crate::keys::{Keys, Timeline, rotation_states};
 use crate::lane::Lane;
@@ -37,10 +38,9 @@ pub(crate) async fn own(store: &dyn Store, keys: &Keys, exchange: &Exchange) -> 
         let timeline = if empty { Timeline::default() } else { timeline(store, lane, &exchange.own_roots).await? };
         if let Some(last) = timeline.last()
             && lane.log == exchange.own().log
-            && !keys.use_manifest(last)
         {
-            let (origin, version) = (&lane.origin, last.version);
-            return Err(StoreError::Unusable(format!("{origin}: the keys of manifest {version} are not held")));
+            // Whether they are held is told apart: a log that is lost may have been signed by keys that are lost too.
+            keys.use_manifest(last);
         }
         exchange.own_keys_change(lane.epoch, |known| *known = timeline);
         for said in revocations(store, &lane.origin, &exchange.own_roots).await? {
@@ -48,6 +48,17 @@ pub(crate) async fn own(store: &dyn Store, keys: &Keys, exchange: &Exchange) -> 
         }
     }
     Ok(())
+}
+
+/// The keys that the open own log names must be held.
+pub(crate) fn held(keys: &Keys, exchange: &Exchange) -> Result<(), OpenError> {
+    let own = exchange.own();
+    let timeline = exchange.own_keys(own.epoch);
+    let Some(last) = timeline.last() else { return Ok(()) };
+    if keys.find(|held| held.matches(last)).is_some() {
+        return Ok(());
+    }
+    Err(OpenError::Database(format!("{}: the keys of manifest {} are not held", own.origin, last.version)))
 }
 
 /// What the mirrored beginnings of the partner's logs say of its keys and of what is in force.

@@ -20,6 +20,7 @@ mod parts;
 pub mod publish;
 pub mod reading;
 mod receipt;
+pub mod recovery;
 mod rotate;
 pub mod session;
 mod signer;

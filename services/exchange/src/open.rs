@@ -187,4 +187,3 @@ fn authorised(core: &Core, exchange: &Exchange, epochs: &[Vec<u8>]) -> Result<Ep
     }
     Ok(opening)
 }
-

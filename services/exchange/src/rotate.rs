@@ -103,7 +103,15 @@ impl Core {
             async move {
                 let state = revocation_state(&of.own().origin, &revoke.payload);
                 work.put_state(&state, Some(revoke.encode_to_vec()));
-                stage_statement(work, &core.sealer, &of, fresh_record_id(&core.sealer), Body::Revoke(revoke), None, Vec::new())?;
+                stage_statement(
+                    work,
+                    &core.sealer,
+                    &of,
+                    fresh_record_id(&core.sealer),
+                    Body::Revoke(revoke),
+                    None,
+                    Vec::new(),
+                )?;
                 Ok(())
             }
             .boxed()
@@ -135,7 +143,8 @@ async fn stage_rotation(
     core.sealer.keys.use_manifest(&keys);
     for exchange in core.exchanges() {
         let id = fresh_record_id(&core.sealer);
-        let staged = stage_statement(work, &core.sealer, exchange, id, Body::KeyRotate(rotate.clone()), None, Vec::new());
+        let staged =
+            stage_statement(work, &core.sealer, exchange, id, Body::KeyRotate(rotate.clone()), None, Vec::new());
         if let Err(error) = staged {
             core.sealer.keys.use_again(before);
             return Err(error.into());

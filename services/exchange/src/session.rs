@@ -108,6 +108,12 @@ impl Sessions {
         (number, token)
     }
 
+    /// Ends every session with this node.
+    pub(crate) fn fence(&self, node: &str) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().filter(|((name, _), _)| name == node).for_each(|(_, (_, token))| token.cancel());
+    }
+
     fn leave(&self, node: &str, dialled: bool, number: u64) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (node.to_owned(), dialled);

@@ -213,7 +213,8 @@ impl Session {
         let text = std::str::from_utf8(&answer[..split])?;
         let status = text.split(' ').nth(1).ok_or("no status")?.parse()?;
         let kind = text.lines().filter_map(|line| line.split_once(": "));
-        let mut kind = kind.filter(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, kind)| kind.to_owned());
+        let mut kind =
+            kind.filter(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, kind)| kind.to_owned());
         Ok((status, kind.next_back(), answer[split + 4..].to_vec()))
     }
 }

@@ -44,6 +44,10 @@ pub struct Config {
     pub data_keys: PathBuf,
     /// Operational keys.
     pub keys: Arc<NodeKeys>,
+    /// Later sets of keys, from the folders `v<version>` beside them.
+    pub other_keys: Vec<Arc<NodeKeys>>,
+    /// Root-signed manifests that replace others, and revocations (DSSE JSON).
+    pub key_changes: Vec<Vec<u8>>,
     /// Certificate, its key, and the authorities that are believed.
     pub tls: LoadedTls,
     /// The other nodes.
@@ -117,13 +121,15 @@ impl Config {
         watched.push(path.to_owned());
         let witnesses = witnesses::witnesses(&source, &file)?;
         let keys = Arc::new(signed::node_keys(&source, &file)?);
+        let other_keys = signed::other_keys(&source, &file)?;
         let agreements = signed::agreements(&source, &file)?;
         for (at, (pack, _)) in agreements.iter().enumerate() {
             witnesses::satisfy(&source, at, pack, &witnesses)?;
         }
         let trust = signed::trust(&source, &file)?;
         let ratifications = signed::ratifications(&source, &file, &agreements, &trust)?;
-        let epochs = signed::epochs(&source, &file, &agreements, &trust, &keys)?;
+        let held = [std::slice::from_ref(&keys), other_keys.as_slice()].concat();
+        let (epochs, key_changes) = signed::epochs(&source, &file, &agreements, &trust, &held)?;
         let witnessed = witnesses::witnessed(&source, &file)?;
         let partners = file.partners.into_iter();
         Ok(Self {
@@ -139,6 +145,8 @@ impl Config {
             party: file.party,
             trust_domain: file.trust_domain,
             keys,
+            other_keys,
+            key_changes,
             tls,
             partners: partners
                 .map(|p| PartnerConfig {

@@ -17,7 +17,7 @@ mod web;
 pub use guard::Guarded;
 pub use principals::{Principals, PrincipalsError};
 pub use routes::{Rpc, Witnessing, routes};
-pub use services::exchange::{Dialled, dial};
+pub use services::exchange::{Dialled, dial, get_recovery, refill};
 pub use web::Served;
 
 /// Stubs, made at build time.

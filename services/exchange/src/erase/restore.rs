@@ -16,7 +16,7 @@ use crate::core::{Core, Exchange};
 use crate::world::save_world;
 
 /// Path of how far the ledger and the vault are applied to this database.
-const APPLIED: &str = "erasures/applied";
+pub(crate) const APPLIED: &str = "erasures/applied";
 /// Parts of one job.
 const CHUNK: usize = 128;
 

@@ -1,6 +1,5 @@
 //! What follows from a judged entry besides its record: decisions about own acts, ratifications, the history.
 
-use std::collections::HashMap;
 use convenio_agreement::view::{RejectedAct, World};
 use convenio_seal::epoch::verify_epoch_open;
 use convenio_seal::root::verify_ratify;
@@ -9,6 +8,7 @@ use convenio_store::{EntryHead, EventRow, LogRow, StoreError, Subject, ViewKind,
 use convenio_wire::exchange::v1::{Outcome, OutcomeDetail, Part, Revoke, statement::Body};
 use convenio_wire::registry::v1::{PlacementEvent, Rejection};
 use prost::Message;
+use std::collections::HashMap;
 
 use super::check::{Checked, Form};
 use super::decide::{Refused, too_large};

@@ -13,7 +13,7 @@ use crate::lane::Lane;
 use crate::outbound::seal::{PartDraft, fresh_record_id, seal_parts, stage_statement};
 
 /// Name of the message in an OUTCOME's part.
-pub(super) const DETAIL: &str = "convenio.exchange.v1.OutcomeDetail";
+pub(crate) const DETAIL: &str = "convenio.exchange.v1.OutcomeDetail";
 /// Retention class of that part.
 pub(crate) const CLASS: &str = "record";
 /// Bytes of field paths in one OUTCOME's details; past it the coarse reasons stand alone.

@@ -79,9 +79,8 @@ impl Mirror {
         }
         let arrived = self.arrived(batch, statements);
         let note = self.cosign(checkpoint)?;
-        self.store(&frontier, arrived, news.clone(), note.clone()).await?;
+        self.store(&frontier, arrived, news, note.clone()).await?;
         self.frontier = frontier;
-        news.learn(&self.exchange, &self.lane);
         released(&self.core.controls.cosign).await;
         Ok(Cosigned { origin: self.lane.origin.clone(), checkpoint: note })
     }
@@ -115,7 +114,7 @@ impl Mirror {
         if self.lane.epoch == 1 {
             return Ok(true);
         }
-        let (size, root) = mirrored_head(self.core.store.as_ref(), &self.exchange).await?;
+        let (_, size, root) = last_mirrored(self.core.store.as_ref(), &self.exchange).await?;
         Ok(open.prev_size == size && open.prev_root == root)
     }
 
@@ -258,6 +257,8 @@ impl Mirror {
                         time_ms: core.sealer.clock.now_ms(),
                         ..log
                     });
+                    // Known before whoever judges sees the entries; roots have signed it whether or not this commits.
+                    news.learn(&exchange, &lane);
                     Ok(())
                 }
                 .boxed()
@@ -266,18 +267,23 @@ impl Mirror {
     }
 }
 
-/// Where the partner's logs of all epochs end: what its next EPOCH_OPEN must name.
-pub(crate) async fn mirrored_head(store: &dyn Store, exchange: &Exchange) -> Result<(u64, Vec<u8>), StoreError> {
+/// Where the partner's logs of all epochs end, origin, size and root: what its next EPOCH_OPEN must name.
+pub(crate) async fn last_mirrored(
+    store: &dyn Store,
+    exchange: &Exchange,
+) -> Result<(String, u64, Vec<u8>), StoreError> {
     let logs = store.logs().await?;
     let lanes = exchange.peer_lanes();
     let mirrored = lanes.iter().rev().filter_map(|lane| logs.iter().find(|log| log.id == lane.log && log.size > 0));
     let Some(last) = mirrored.into_iter().next() else {
-        return Ok((0, Frontier::new().root().as_bytes().to_vec()));
+        let first = lanes.first().ok_or(StoreError::Corrupt("log"))?;
+        return Ok((first.origin.clone(), 0, Frontier::new().root().as_bytes().to_vec()));
     };
-    Ok((last.size, head_at(store, last.id, last.size).await?.root.to_vec()))
+    let root = head_at(store, last.id, last.size).await?.root.to_vec();
+    Ok((last.origin.clone(), last.size, root))
 }
 
-async fn part_row(
+pub(crate) async fn part_row(
     work: &mut convenio_store::Work,
     core: &Core,
     entry: &EntryRow,
@@ -307,6 +313,6 @@ pub(crate) fn is_record(statement: &Statement) -> bool {
     matches!(statement.body, Some(Body::Record(_)) | None)
 }
 
-fn record_id(statement: &Statement) -> Ref {
+pub(crate) fn record_id(statement: &Statement) -> Ref {
     Ref::from_slice(&statement.record_id).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
 //! What a batch tells of the partner's keys: its opening, new manifests and revocations, each verified against its roots. It
-//! is known before the batch is judged, so that the very batch that holds it verifies, and believed once it is stored.
+//! is known before the batch is judged, so that the very batch that holds it verifies.
 
 use convenio_seal::epoch::verify_epoch_open;
 use convenio_seal::manifest::ManifestKeys;
@@ -15,7 +15,7 @@ use crate::lane::Lane;
 use crate::learn::revocation_state;
 
 /// News of a batch.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct News {
     keys: Timeline,
     opened: bool,
@@ -79,7 +79,7 @@ impl News {
         }
     }
 
-    /// Believes them, once the batch is stored.
+    /// Believes them.
     pub(super) fn learn(self, exchange: &Exchange, lane: &Lane) {
         if self.opened || !self.rotations.is_empty() {
             exchange.learn(lane.epoch, |known| known.keys = self.keys);

@@ -7,7 +7,7 @@ const MAX_PATH: usize = 160;
 const MAX_PATHS: usize = 32;
 
 /// A coarse reason; one that is no code becomes `OTHER`.
-pub(super) fn reason(told: &str) -> String {
+pub(crate) fn reason(told: &str) -> String {
     let code = |c: char| c.is_ascii_uppercase() || c == '_';
     if !told.is_empty() && told.len() <= MAX_WORD && told.chars().all(code) {
         told.to_owned()
@@ -17,13 +17,13 @@ pub(super) fn reason(told: &str) -> String {
 }
 
 /// The name of a gate; empty if it is none.
-pub(super) fn gate(told: &str) -> String {
+pub(crate) fn gate(told: &str) -> String {
     let name = |c: char| c.is_ascii_lowercase() || c == '_';
     if told.len() <= MAX_WORD && told.chars().all(name) { told.to_owned() } else { String::new() }
 }
 
 /// Field paths; what is none is left out.
-pub(super) fn paths(told: Vec<String>) -> Vec<String> {
+pub(crate) fn paths(told: Vec<String>) -> Vec<String> {
     let path = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.[]#".contains(c);
     told.into_iter().filter(|p| p.len() <= MAX_PATH && p.chars().all(path)).take(MAX_PATHS).collect()
 }

@@ -34,7 +34,8 @@ fn a_revoked_key_is_believed_up_to_the_last_good_entry() {
     assert!(revoked.add(said.clone()) && !revoked.add(said));
     assert!(revoked.good(&keys.record, ORIGIN, 9) && !revoked.good(&keys.record, ORIGIN, 10));
     assert!(revoked.good(&keys.log, ORIGIN, 10));
-    let other = |epoch: u64, agreement: &str| format!("node.sv.example/agreements/{agreement}/to/node.ca.example/{epoch}");
+    let other =
+        |epoch: u64, agreement: &str| format!("node.sv.example/agreements/{agreement}/to/node.ca.example/{epoch}");
     assert!(revoked.good(&keys.record, &other(1, "sv-ca"), 100));
     assert!(!revoked.good(&keys.record, &other(3, "sv-ca"), 1));
     assert!(!revoked.good(&keys.record, &other(1, "sv-us"), 1));

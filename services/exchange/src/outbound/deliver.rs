@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 
 use crate::core::{Core, Exchange, released};
 use crate::parts::opened;
-use crate::session::{ANSWER, Message, SessionEnd};
 use crate::publish::log_signer;
+use crate::session::{ANSWER, Message, SessionEnd};
 use crate::signer::{Named, log_key};
 use crate::witness::submit::HEARTBEAT;
 use crate::witness::{MAX_SKEW, mirror_time};
@@ -172,7 +172,7 @@ async fn head_after(core: &Core, exchange: &Exchange, begin: u64) -> Result<Chec
 }
 
 /// How many entries fit one batch, if not all do; at least one.
-fn fitting(rows: &[convenio_store::EntryRow], parts: &[EntryParts]) -> Option<usize> {
+pub(crate) fn fitting(rows: &[convenio_store::EntryRow], parts: &[EntryParts]) -> Option<usize> {
     let mut bytes = 0;
     let mut parts = parts.iter().peekable();
     for (count, row) in rows.iter().enumerate() {

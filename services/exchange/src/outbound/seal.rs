@@ -120,7 +120,8 @@ pub(crate) async fn data_key(
 pub(crate) async fn data_key_of(work: &mut Work, sealer: &Sealer, subject: Ref) -> Result<DataKeyId, StoreError> {
     if let Some(key) = work.subject_key(subject).await? {
         match sealer.vault.available(DataKeyId(key)) {
-            Err(VaultError::Destroyed | VaultError::Damaged) => work.drop_subject_key(subject),
+            // A vault may also be younger than a restored database: what that key sealed is gone with it.
+            Err(VaultError::Destroyed | VaultError::Damaged | VaultError::UnknownKey) => work.drop_subject_key(subject),
             _ => return Ok(DataKeyId(key)),
         }
     }

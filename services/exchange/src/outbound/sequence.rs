@@ -80,7 +80,8 @@ impl Sequencer {
             staged = rest;
             self.extend_own(work, &mut edges, id, entries, &mut manifests)?;
         }
-        let pushed: Vec<_> = work.logs().filter(|log| !log.own).map(|log| log.id).collect();
+        // Mirrors, and what a recovery puts back.
+        let pushed: Vec<_> = work.logs().map(|log| log.id).collect();
         for id in pushed {
             self.extend_mirror(work, &mut edges, id).await?;
         }
@@ -149,7 +150,7 @@ impl Sequencer {
     async fn extend_mirror(&self, work: &mut Work, edges: &mut Edges, id: LogId) -> Result<(), StoreError> {
         let end = work.log(id)?.size;
         let begin = self.edge_of(edges, id).size();
-        if begin == end {
+        if begin >= end {
             return Ok(());
         }
         for leaf in work.leaves(id, begin, end).await? {

@@ -11,9 +11,11 @@ use convenio_seal::epoch::{epoch_open_from, verify_epoch_open};
 use convenio_seal::key::{KEY_FILE_SUFFIX, SigningKey};
 use convenio_seal::manifest::{ManifestKeys, NodeKeys};
 use convenio_seal::origin::LogOrigin;
-use convenio_seal::root::{RatifiedBy, RootSet, ratify_from, verify_ratify};
+use convenio_seal::root::{RatifiedBy, RootError, RootSet, ratify_from, verify_ratify};
+use convenio_seal::rotation::{key_rotate_from, revoke_from, verify_key_rotate, verify_revoke};
 use convenio_seal::trust::TrustFile;
 use convenio_wire::exchange::v1::{EpochOpen, Ratify};
+use convenio_wire::{KEYS_TYPE, REVOCATION_TYPE};
 
 use super::ConfigError;
 use super::file::NodeFile;
@@ -26,8 +28,32 @@ const MAX_ENVELOPES: usize = 256;
 
 type Agreements = [(Arc<Pack>, Partner)];
 
+/// Most folders of later keys.
+const MAX_KEY_SETS: usize = 64;
+
 pub(super) fn node_keys(source: &Source, file: &NodeFile) -> Result<NodeKeys, ConfigError> {
+    keys_in(source, &source.resolve(&file.keys))
+}
+
+/// The sets in the folders `v<version>` of the folder of keys, ascending.
+pub(super) fn other_keys(source: &Source, file: &NodeFile) -> Result<Vec<Arc<NodeKeys>>, ConfigError> {
     let dir = source.resolve(&file.keys);
+    let refused = |problem: String| source.error("keys", format!("{}: {problem}", dir.display()));
+    let entries = fs::read_dir(&dir).map_err(|error| refused(format!("cannot be read: {error}")))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| refused(format!("cannot be read: {error}")))?.path();
+        let version = path.file_name().and_then(|name| name.to_str()?.strip_prefix('v')?.parse::<u64>().ok());
+        found.extend(version.filter(|_| path.is_dir()).map(|version| (version, path)));
+    }
+    if found.len() > MAX_KEY_SETS {
+        return Err(refused(format!("more than {MAX_KEY_SETS} sets of keys")));
+    }
+    found.sort();
+    found.into_iter().map(|(_, path)| keys_in(source, &path).map(Arc::new)).collect()
+}
+
+fn keys_in(source: &Source, dir: &Path) -> Result<NodeKeys, ConfigError> {
     let load = |of: &str| {
         let path = dir.join(format!("{of}{KEY_FILE_SUFFIX}"));
         SigningKey::load(&path).map_err(|error| source.error("keys", format!("{}: {error}", path.display())))
@@ -128,15 +154,20 @@ pub(super) fn epochs(
     file: &NodeFile,
     agreements: &Agreements,
     trust: &TrustFile,
-    keys: &NodeKeys,
-) -> Result<Vec<Vec<u8>>, ConfigError> {
+    held: &[Arc<NodeKeys>],
+) -> Result<(Vec<Vec<u8>>, Vec<Vec<u8>>), ConfigError> {
     let folder = Folder { source, key: "epochs", path: source.resolve(&file.epochs) };
     let roots = roots_of(source, file, trust, &file.party)?;
-    let envelopes = folder.envelopes(|envelope| {
-        let (origin, open) = epoch_open_from(envelope)?;
-        let manifest = verify_epoch_open(&open, &origin.to_string(), roots)?;
-        Ok((origin, open, manifest))
-    })?;
+    let all = folder.envelopes(|envelope| signed_by(envelope, roots))?;
+    let (mut envelopes, mut changes) = (Vec::new(), Vec::new());
+    for Loaded { path, bytes, content } in all {
+        match content {
+            Signed::Epoch(epoch) => envelopes.push(Loaded { path, bytes, content: *epoch }),
+            Signed::Keys(version) => changes.push((version, path, bytes)),
+        }
+    }
+    // New keys in the order of their versions, then what revokes old ones.
+    changes.sort();
     if let Some(other) = envelopes.iter().find(|envelope| envelope.content.0.issuer != file.node) {
         let issuer = &other.content.0.issuer;
         return Err(folder.refuse(format!("{}: opens a log of {issuer}, not of this node", other.path.display())));
@@ -148,12 +179,34 @@ pub(super) fn epochs(
             let problem = format!("no authorisation to open a log of {} for {}", pack.id(), partner.node);
             return Err(folder.refuse(problem));
         };
-        if !keys.matches(&latest.content.2) {
+        if !held.iter().any(|keys| keys.matches(&latest.content.2)) {
             let problem = format!("names other keys than those in {}", source.resolve(&file.keys).display());
             return Err(folder.refuse(format!("{}: {problem}", latest.path.display())));
         }
     }
-    Ok(envelopes.into_iter().map(|envelope: Loaded<(LogOrigin, EpochOpen, ManifestKeys)>| envelope.bytes).collect())
+    let epochs = envelopes.into_iter().map(|envelope: Loaded<Epoch>| envelope.bytes).collect();
+    Ok((epochs, changes.into_iter().map(|(_, _, bytes)| bytes).collect()))
+}
+
+type Epoch = (LogOrigin, EpochOpen, ManifestKeys);
+
+/// What the own roots have signed about this node's logs and keys.
+enum Signed {
+    Epoch(Box<Epoch>),
+    /// New keys of this version; a revocation as the highest one.
+    Keys(u64),
+}
+
+fn signed_by(envelope: &Envelope, roots: &RootSet) -> Result<Signed, RootError> {
+    match envelope.payload_type.as_str() {
+        KEYS_TYPE => Ok(Signed::Keys(verify_key_rotate(&key_rotate_from(envelope)?, roots)?.version)),
+        REVOCATION_TYPE => verify_revoke(&revoke_from(envelope)?, roots).map(|_| Signed::Keys(u64::MAX)),
+        _ => {
+            let (origin, open) = epoch_open_from(envelope)?;
+            let manifest = verify_epoch_open(&open, &origin.to_string(), roots)?;
+            Ok(Signed::Epoch(Box::new((origin, open, manifest))))
+        }
+    }
 }
 
 fn roots_of<'a>(

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use convenio_exchange::Core;
+use convenio_exchange::recovery::serve::ServeError;
 use convenio_exchange::session::{self, Message};
 use convenio_wire::exchange::v1::exchange_request::Message as Asked;
 use convenio_wire::exchange::v1::exchange_response::Message as Answered;
@@ -41,12 +42,19 @@ impl ExchangeService for Session {
     type ExchangeStream = BoxStream<'static, Result<ExchangeResponse, Status>>;
     type RefillStream = BoxStream<'static, Result<RefillResponse, Status>>;
 
-    async fn get_recovery(&self, _: Request<GetRecoveryRequest>) -> Result<Response<Recovery>, Status> {
-        Err(Status::unimplemented("recovery"))
+    async fn get_recovery(&self, request: Request<GetRecoveryRequest>) -> Result<Response<Recovery>, Status> {
+        let (admitted, request) = open(request)?;
+        let node = partner(&admitted.standing)?;
+        let given = self.core.recovery_challenge(node, &request.agreement).await;
+        given.map(Response::new).map_err(|error| refused(&error))
     }
 
-    async fn refill(&self, _: Request<RefillRequest>) -> Result<Response<Self::RefillStream>, Status> {
-        Err(Status::unimplemented("recovery"))
+    async fn refill(&self, request: Request<RefillRequest>) -> Result<Response<Self::RefillStream>, Status> {
+        let (admitted, request) = open(request)?;
+        let node = partner(&admitted.standing)?;
+        let answer = self.core.refill(node, request).await.map_err(|error| refused(&error))?;
+        let answer = ReceiverStream::new(answer).map(|said| said.map_err(|error| status::from_store(&error)));
+        Ok(Response::new(answer.boxed()))
     }
 
     async fn exchange(
@@ -54,18 +62,51 @@ impl ExchangeService for Session {
         request: Request<Streaming<ExchangeRequest>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
         let (admitted, inbound) = open(request)?;
-        let Standing::Partner { node } = &admitted.standing else {
-            return Err(denied("only a partner's node opens a session"));
-        };
+        let node = partner(&admitted.standing)?;
         let (outbound, answers) = mpsc::channel(session::OUTBOUND);
         let inbound = inbound.map(|asked| known(asked?.message.map(from_asked)));
-        let (core, partner) = (self.core.clone(), node.clone());
+        let (core, partner) = (self.core.clone(), node.to_owned());
         tokio::spawn(async move {
             let end = session::accept(core, partner.clone(), inbound, outbound).await;
             tracing::info!(partner, reason = %end, "session ended");
         });
         Ok(Response::new(ReceiverStream::new(answers).map(|message| Ok(answered(message))).boxed()))
     }
+}
+
+fn partner(standing: &Standing) -> Result<&str, Status> {
+    match standing {
+        Standing::Partner { node } => Ok(node),
+        _ => Err(denied("only a partner's node asks this")),
+    }
+}
+
+fn refused(error: &ServeError) -> Status {
+    match error {
+        ServeError::UnknownAgreement => status::bad_field("agreement", "is none of yours with this node"),
+        ServeError::Roots(_) => status::bad_field("payload", "is not signed by the roots of your party"),
+        ServeError::Field(field) => status::bad_field(&format!("payload.{field}"), "is not the expected one"),
+        ServeError::Challenge => status::bad_field("payload.challenge", "does not stand: ask for another"),
+        ServeError::Store(error) => status::from_store(error),
+    }
+}
+
+/// Asks a partner for the challenge of a recovery.
+///
+/// # Errors
+/// The other node's refusal.
+pub async fn get_recovery(channel: Channel, agreement: &str) -> Result<Recovery, Status> {
+    let request = GetRecoveryRequest { agreement: agreement.to_owned() };
+    Ok(ExchangeServiceClient::new(channel).get_recovery(request).await?.into_inner())
+}
+
+/// Asks a partner for a refill.
+///
+/// # Errors
+/// The other node's refusal.
+pub async fn refill(channel: Channel, request: RefillRequest) -> Result<Streaming<RefillResponse>, Status> {
+    let mut client = ExchangeServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
+    Ok(client.refill(request).await?.into_inner())
 }
 
 /// A session from the dialling end, for `convenio_exchange::session::dial`.

@@ -1,0 +1,159 @@
+//! The last step: the epoch that was granted, with everything issued again that the partner had not mirrored.
+
+use std::sync::Arc;
+
+use convenio_log::{SignedCheckpoint, cosignature};
+use convenio_seal::dsse::Envelope;
+use convenio_seal::epoch::{epoch_open_from, verify_epoch_open};
+use convenio_seal::root::ratify_from;
+use convenio_seal::statement::seal_entry;
+use convenio_store::{LogRow, Staged, StoreError, Work};
+use convenio_wire::exchange::v1::{Activate, EpochOpen, Statement, statement::Body};
+use futures::FutureExt;
+use prost::Message;
+
+use super::{RecoverError, Recovering};
+use crate::core::{Core, Exchange};
+use crate::error::IssueError;
+use crate::inbound::mirror::{is_record, record_id};
+use crate::lane::Lane;
+use crate::open::new_log;
+use crate::outbound::seal::{fresh_record_id, stage_statement};
+use crate::recovery::states::{Refill, TailEntry, TailPart, read, refilled, tails};
+use crate::signer::{Named, mirror_name};
+
+/// Entries of the tail read at a time.
+const PAGE: u32 = 1000;
+
+/// The epoch is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// Origin of the new log.
+    pub origin: String,
+    /// Entries that were issued again.
+    pub reissued: u64,
+}
+
+impl Recovering {
+    /// Opens the granted epoch with a file that the own roots signed; after it the node can serve.
+    ///
+    /// # Errors
+    /// [`RecoverError`]; nothing was opened.
+    pub async fn open_epoch(&self, file: &[u8]) -> Result<Opened, RecoverError> {
+        let agreement = self.exchange.pack.id().to_owned();
+        let state = self.core.store.state(&refilled(&agreement)).await?.ok_or(RecoverError::NotRefilled)?;
+        let refill: Refill = read(&state.body)?;
+        if !refill.done {
+            return Err(RecoverError::NotRefilled);
+        }
+        let rows = self.core.store.logs().await?;
+        let id = rows.iter().map(|row| row.id).max().unwrap_or(0) + 1;
+        let (own, partner) = (&self.exchange.own_node, &self.exchange.partner_node);
+        let row = new_log(id, own, &agreement, partner, true, refill.granted);
+        let opening = self.authorised(file, &row.origin, &refill)?;
+        let lane = Lane::from(&row);
+        self.exchange.own_lanes.push(lane.clone());
+        let mut tail = Vec::new();
+        let prefix = tails(&agreement);
+        while let page @ [_, ..] = &*self.core.store.states(&prefix, last(&tail), PAGE).await? {
+            tail.extend(page.iter().map(|row| (row.key.clone(), row.body.clone())));
+        }
+        let reissued = tail.len() as u64;
+        let (core, exchange) = (self.core.clone(), self.exchange.clone());
+        let opened = self.core.write::<_, IssueError, _>(move |work| {
+            async move {
+                work.put_log(row);
+                cosign_heads(work, &core, &exchange)?;
+                begin(work, &core, &exchange, opening)?;
+                for (key, body) in tail {
+                    again(work, &core, &exchange, read(&body)?)?;
+                    work.put_state(&key, None);
+                }
+                work.put_state(&refilled(exchange.pack.id()), None);
+                // What was erased here may have come back: it is erased again before anything is served.
+                work.put_state(crate::erase::restore::APPLIED, None);
+                Ok(())
+            }
+            .boxed()
+        });
+        opened.await.map_err(|error| RecoverError::Authorisation(error.to_string()))?;
+        // The journal was lost with the disk, or is older than what its witness has seen: its next epoch begins.
+        if let Err(error) = crate::journal::open(&self.core, refill.granted).await {
+            tracing::info!(reason = %error, "the journal goes on");
+        }
+        Ok(Opened { origin: lane.origin, reissued })
+    }
+
+    fn authorised(&self, file: &[u8], origin: &str, refill: &Refill) -> Result<EpochOpen, RecoverError> {
+        let refused = |why: &str| RecoverError::Authorisation(why.to_owned());
+        let envelope = Envelope::parse(file).map_err(|error| refused(&error.to_string()))?;
+        let (named, open) = epoch_open_from(&envelope).map_err(|error| refused(&error.to_string()))?;
+        if named.to_string() != origin {
+            return Err(refused(&format!("it opens {named}, granted is {origin}")));
+        }
+        let keys = verify_epoch_open(&open, origin, &self.exchange.own_roots);
+        let keys = keys.map_err(|error| refused(&error.to_string()))?;
+        if open.prev_size != refill.size || open.prev_root != refill.root {
+            return Err(refused("it names another head than the one that is mirrored"));
+        }
+        if !self.core.sealer.keys.use_manifest(&keys) {
+            return Err(refused("it names other keys than this node holds"));
+        }
+        Ok(open)
+    }
+}
+
+fn last(tail: &[(String, Vec<u8>)]) -> &str {
+    tail.last().map_or("", |(key, _)| key.as_str())
+}
+
+/// The mirrors that were refilled bear this node's cosignature again.
+fn cosign_heads(work: &mut Work, core: &Core, exchange: &Exchange) -> Result<(), StoreError> {
+    let keys = core.own_keys();
+    let name = mirror_name(&exchange.own_node, keys.version);
+    let signer = Named { name: &name, key: &keys.keys.mirror };
+    for lane in exchange.peer_lanes().iter() {
+        let row = work.log(lane.log)?.clone();
+        if row.size == 0 || row.cosigned.is_empty() {
+            continue;
+        }
+        let failed = || StoreError::Corrupt("checkpoint");
+        let mut note = SignedCheckpoint::parse(&row.cosigned).map_err(|_| failed())?;
+        cosignature::append(&mut note, &signer, core.sealer.clock.now_ms() / 1000).map_err(|_| failed())?;
+        work.put_log(LogRow { cosigned: note.to_string().into_bytes(), ..row });
+    }
+    Ok(())
+}
+
+/// EPOCH_OPEN, RATIFY of each party, ACTIVATE.
+fn begin(work: &mut Work, core: &Core, exchange: &Arc<Exchange>, opening: EpochOpen) -> Result<(), IssueError> {
+    let mut bodies = vec![Body::EpochOpen(opening)];
+    for (_, file) in &exchange.ratifications {
+        let ratify = Envelope::parse(file).ok().and_then(|envelope| ratify_from(&envelope).ok());
+        bodies.extend(ratify.map(Body::Ratify));
+    }
+    bodies.push(Body::Activate(Activate { digest: exchange.pack.digest().to_vec() }));
+    for body in bodies {
+        stage_statement(work, &core.sealer, exchange, fresh_record_id(&core.sealer), body, None, Vec::new())?;
+    }
+    Ok(())
+}
+
+/// Issues an entry again, signed for the new log, under its record id and `peer` (model: `reissue_tail`).
+fn again(work: &mut Work, core: &Core, exchange: &Exchange, entry: TailEntry) -> Result<(), IssueError> {
+    let said = Statement::decode(entry.statement.as_slice()).map_err(|_| StoreError::Corrupt("state"))?;
+    let own = exchange.own();
+    let statement = Statement { log_origin: own.origin.clone(), ..said };
+    let bytes = seal_entry(&statement, &core.own_keys().keys.record).map_err(|_| IssueError::TooLarge)?;
+    let subject = entry.subject();
+    let parts = entry.parts.into_iter().map(TailPart::staged).collect::<Result<_, _>>()?;
+    work.stage(Staged {
+        log: own.log,
+        record_id: record_id(&statement),
+        is_record: is_record(&statement),
+        subject,
+        bytes,
+        parts,
+    });
+    Ok(())
+}

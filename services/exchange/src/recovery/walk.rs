@@ -1,0 +1,97 @@
+//! Walking through stored logs of several epochs, in order, with their parts opened.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use convenio_seal::statement::claimed_statement;
+use convenio_store::StoreError;
+use convenio_wire::exchange::v1::{Part, Statement, statement::Body};
+use prost::Message;
+
+use crate::core::Core;
+use crate::inbound::mirror::is_marker;
+use crate::lane::Lane;
+use crate::outbound::seal::from_rest;
+
+/// Entries read at a time.
+const PAGE: u64 = 512;
+
+/// A position in the logs of one direction: epoch and index.
+pub(super) type At = (u64, u64);
+
+/// An entry on the way.
+pub(super) struct Step {
+    pub at: At,
+    pub record_id: convenio_model::RecordId,
+    pub is_record: bool,
+    pub statement: Statement,
+    /// Its parts; none unless all of them are there.
+    pub parts: Option<Vec<Part>>,
+}
+
+/// Entries of lanes, of each a range of indices.
+pub(super) struct Walk {
+    core: Arc<Core>,
+    ranges: VecDeque<(Arc<Lane>, u64, u64)>,
+    page: VecDeque<Step>,
+    with_parts: bool,
+}
+
+impl Walk {
+    pub(super) fn new(core: &Arc<Core>, ranges: &[(Arc<Lane>, u64, u64)], with_parts: bool) -> Self {
+        Self { core: core.clone(), ranges: ranges.iter().cloned().collect(), page: VecDeque::new(), with_parts }
+    }
+
+    pub(super) async fn peek(&mut self) -> Result<Option<At>, StoreError> {
+        self.fill().await?;
+        Ok(self.page.front().map(|step| step.at))
+    }
+
+    pub(super) async fn next(&mut self) -> Result<Option<Step>, StoreError> {
+        self.fill().await?;
+        Ok(self.page.pop_front())
+    }
+
+    async fn fill(&mut self) -> Result<(), StoreError> {
+        while self.page.is_empty() {
+            let Some((lane, begin, size)) = self.ranges.front().cloned() else { return Ok(()) };
+            if begin >= size {
+                self.ranges.pop_front();
+                continue;
+            }
+            let end = size.min(begin + PAGE);
+            let rows = self.core.store.entries(lane.log, begin, end).await?;
+            let parts = if self.with_parts { self.core.store.parts(lane.log, begin, end).await? } else { Vec::new() };
+            for row in rows {
+                let from = parts.partition_point(|part| part.index < row.index);
+                let to = parts.partition_point(|part| part.index <= row.index);
+                let statement = claimed_statement(&row.bytes).unwrap_or_default();
+                let opened = parts[from..to].iter().map(|part| {
+                    if is_marker(part) {
+                        return Ok(None);
+                    }
+                    let vault = &self.core.sealer.vault;
+                    // A part whose key is lost is as good as erased.
+                    let salted = from_rest(vault, part.key_id, row.record_id, part.part as usize, &part.sealed);
+                    Ok(salted.ok().flatten().and_then(|salted| Part::decode(salted.part.as_slice()).ok()))
+                });
+                let opened: Result<Option<Vec<Part>>, StoreError> = opened.collect();
+                let parts = opened?.filter(|parts| parts.len() == commitments(&statement));
+                let (at, record_id, is_record) = ((lane.epoch, row.index), row.record_id, row.is_record);
+                self.page.push_back(Step { at, record_id, is_record, statement, parts });
+            }
+            if let Some(range) = self.ranges.front_mut() {
+                range.1 = end;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn commitments(statement: &Statement) -> usize {
+    match &statement.body {
+        Some(Body::Record(record)) => record.commitments.len(),
+        Some(Body::Outcome(outcome)) => outcome.commitments.len(),
+        _ => 0,
+    }
+}
