@@ -8,6 +8,7 @@ mod demo;
 mod node;
 mod output;
 mod pki;
+mod recover;
 mod root;
 mod trust;
 

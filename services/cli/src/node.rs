@@ -44,6 +44,8 @@ enum NodeCommand {
     Keystore(keystore::KeystoreArgs),
     /// See what is due to be erased
     Retention(retention::RetentionArgs),
+    /// Refill the logs of a node that lost its disk from a partner, and open the epoch that it grants
+    Recover(crate::recover::RecoverArgs),
 }
 
 #[derive(Args, Debug)]
@@ -57,6 +59,12 @@ struct KeysArgs {
     /// The node, e.g. node.sv.example
     #[arg(long)]
     node: String,
+    /// Version of the manifest; a later one goes to the folder DIR/v<VERSION>, which the running node reads
+    #[arg(long, default_value_t = 1)]
+    version: u64,
+    /// Make only these keys anew and take the others from the version before: record, log, mirror, witness
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
 }
 
 /// Runs `convenio node`.
@@ -67,6 +75,7 @@ pub fn run(args: NodeArgs) -> anyhow::Result<()> {
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
     match args.command {
         Some(NodeCommand::Keys(args)) => return keys(&args),
+        Some(NodeCommand::Recover(args)) => return crate::recover::run(&args),
         Some(NodeCommand::Keystore(args)) => return keystore::run(args),
         Some(NodeCommand::Retention(args)) => return runtime()?.block_on(retention::run(args)),
         None => {}
@@ -142,20 +151,47 @@ async fn check(path: &Path, config: &Config) -> anyhow::Result<()> {
 }
 
 fn keys(args: &KeysArgs) -> anyhow::Result<()> {
-    let keys = NodeKeys::generate(&SystemEntropy::default());
-    let manifest = keys.manifest(&args.party, &args.node, 1).encode_to_vec();
-    ManifestKeys::parse(&manifest).context("--party or --node")?;
-    let shown = args.dir.display();
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(&args.dir);
+    let keys = new_keys(args)?;
+    let manifest = keys.manifest(&args.party, &args.node, args.version).encode_to_vec();
+    ManifestKeys::parse(&manifest).context("--party, --node or --version")?;
+    let dir = version_dir(&args.dir, args.version);
+    let shown = dir.display();
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
     made.with_context(|| format!("{shown}: cannot be made"))?;
-    let manifest_file = args.dir.join(MANIFEST_FILE);
+    let manifest_file = dir.join(MANIFEST_FILE);
     let found = fs::symlink_metadata(&manifest_file).map(drop);
     ensure!(
         found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound),
         "{}: exists already, and keys are never overwritten",
         manifest_file.display()
     );
-    keys.store(&args.dir).with_context(|| shown.to_string())?;
+    keys.store(&dir).with_context(|| shown.to_string())?;
     write_file(&manifest_file, &manifest)?;
     say(manifest_file.display())
+}
+
+/// The folder of a version: the first has no folder of its own.
+fn version_dir(dir: &Path, version: u64) -> PathBuf {
+    if version == 1 { dir.to_owned() } else { dir.join(format!("v{version}")) }
+}
+
+/// New keys; those that stay are taken from the version before.
+fn new_keys(args: &KeysArgs) -> anyhow::Result<NodeKeys> {
+    let mut keys = NodeKeys::generate(&SystemEntropy::default());
+    if args.only.is_empty() {
+        return Ok(keys);
+    }
+    ensure!(args.version > 1, "--only needs a version before: --version 2 or later");
+    let uses = ["record", "log", "mirror", "witness"];
+    let unknown = args.only.iter().find(|name| !uses.contains(&name.as_str()));
+    ensure!(unknown.is_none(), "--only: record, log, mirror, witness");
+    let before = version_dir(&args.dir, args.version - 1);
+    let old = NodeKeys::load(&before).with_context(|| before.display().to_string())?;
+    let stays = |name: &str| !args.only.iter().any(|new| new == name);
+    let NodeKeys { record, log, mirror, witness } = old;
+    keys.record = if stays("record") { record } else { keys.record };
+    keys.log = if stays("log") { log } else { keys.log };
+    keys.mirror = if stays("mirror") { mirror } else { keys.mirror };
+    keys.witness = if stays("witness") { witness } else { keys.witness };
+    Ok(keys)
 }

@@ -13,7 +13,11 @@ use convenio_seal::key::{KEY_FILE_SUFFIX, PublicKey, SigningKey};
 use convenio_seal::manifest::{MAX_MANIFEST, ManifestKeys};
 use convenio_seal::origin::LogOrigin;
 use convenio_seal::root::{MAX_ROOTS, RootSet};
-use convenio_wire::exchange::v1::EpochAuthorisation;
+use convenio_seal::recovery::{recovery_from, sign_recovery};
+use convenio_seal::rotation::{sign_keys, sign_revocation};
+use convenio_seal::dsse::Envelope;
+use convenio_wire::exchange::v1::{EpochAuthorisation, KeyManifest, KeyRevocation};
+use prost::Message;
 use serde::{Deserialize, Serialize};
 
 use crate::output::{say, write_file};
@@ -36,6 +40,66 @@ enum RootCommand {
     Init(InitArgs),
     /// Authorise a node's keys to open a log towards a partner
     OpenEpoch(OpenEpochArgs),
+    /// Authorise new keys of a node in place of its present ones
+    SignKeys(SignKeysArgs),
+    /// Revoke a key of a node from an entry of a log on
+    Revoke(RevokeArgs),
+    /// Sign a request to have a lost log refilled
+    SignRecovery(SignRecoveryArgs),
+}
+
+#[derive(Args, Debug)]
+struct SignKeysArgs {
+    /// Folder of the root keys; every key that is there signs
+    #[arg(long)]
+    root: PathBuf,
+    /// The manifest of the new keys, as `convenio node keys --version` wrote it
+    #[arg(long)]
+    manifest: PathBuf,
+    /// File to write into the node's folder of epochs, NAME.dsse.json
+    #[arg(long)]
+    out: PathBuf,
+}
+
+#[derive(Args, Debug)]
+struct RevokeArgs {
+    /// Folder of the root keys; every key that is there signs
+    #[arg(long)]
+    root: PathBuf,
+    /// Manifest that names the key
+    #[arg(long)]
+    manifest: PathBuf,
+    /// Which key: record, log, mirror or witness
+    #[arg(long = "use")]
+    key_use: String,
+    /// Origin of the log that the next two speak of
+    #[arg(long)]
+    log_origin: String,
+    /// Entries of that log that are still believed
+    #[arg(long)]
+    last_good_size: u64,
+    /// Root of that log at this size, hexadecimal; empty if the size is 0
+    #[arg(long, default_value = "")]
+    last_good_root: String,
+    /// Why
+    #[arg(long, default_value = "compromised")]
+    reason: String,
+    /// File to write into the node's folder of epochs, NAME.dsse.json
+    #[arg(long)]
+    out: PathBuf,
+}
+
+#[derive(Args, Debug)]
+struct SignRecoveryArgs {
+    /// Folder of the root keys; every key that is there signs
+    #[arg(long)]
+    root: PathBuf,
+    /// The request, as `convenio node recover --request-out` wrote it, or as another officer signed it
+    #[arg(long)]
+    request: PathBuf,
+    /// File to write
+    #[arg(long)]
+    out: PathBuf,
 }
 
 #[derive(Args, Debug)]
@@ -118,6 +182,9 @@ pub fn run(args: RootArgs) -> anyhow::Result<()> {
             say("Keep the private keys offline: whoever has them speaks for the party.")
         }
         RootCommand::OpenEpoch(args) => open_epoch(&args),
+        RootCommand::SignKeys(args) => sign_new_keys(&args),
+        RootCommand::Revoke(args) => revoke(&args),
+        RootCommand::SignRecovery(args) => sign_request(&args),
     }
 }
 
@@ -209,6 +276,53 @@ fn open_epoch(args: &OpenEpochArgs) -> anyhow::Result<()> {
     let envelope = authorise_epoch(&authorisation, &root.signers()).context("the authorisation")?;
     write_file(&args.out, envelope.to_json().as_bytes())?;
     say(format_args!("{}  opens {origin}", args.out.display()))
+}
+
+fn manifest_of(path: &Path, root: &Root) -> anyhow::Result<KeyManifest> {
+    let shown = path.display();
+    let bytes = fs::read(path).with_context(|| format!("{shown}: cannot be read"))?;
+    let keys = ManifestKeys::parse(&bytes).with_context(|| format!("{shown}"))?;
+    ensure!(keys.party == root.set.party(), "{shown}: is of {}, the roots are {}'s", keys.party, root.set.party());
+    KeyManifest::decode(bytes.as_slice()).with_context(|| format!("{shown}"))
+}
+
+fn sign_new_keys(args: &SignKeysArgs) -> anyhow::Result<()> {
+    let root = Root::load(&args.root)?;
+    let manifest = manifest_of(&args.manifest, &root)?;
+    let envelope = sign_keys(&manifest, &root.signers()).context("the manifest")?;
+    write_file(&args.out, envelope.to_json().as_bytes())?;
+    say(format_args!("{}  keys {} of {}", args.out.display(), manifest.version, manifest.node))
+}
+
+fn revoke(args: &RevokeArgs) -> anyhow::Result<()> {
+    let root = Root::load(&args.root)?;
+    let manifest = manifest_of(&args.manifest, &root)?;
+    let key = manifest.keys.iter().find(|key| key.r#use == args.key_use).context("--use names no key")?;
+    let key_id = PublicKey::from_spki_der(&key.spki)?.key_id().to_vec();
+    let said = KeyRevocation {
+        party: manifest.party.clone(),
+        node: manifest.node.clone(),
+        key_id,
+        r#use: args.key_use.clone(),
+        log_origin: args.log_origin.clone(),
+        last_good_size: args.last_good_size,
+        last_good_root: hex::decode(&args.last_good_root).context("--last-good-root is not hexadecimal")?,
+        reason: args.reason.clone(),
+    };
+    let envelope = sign_revocation(&said, &root.signers()).context("the revocation")?;
+    write_file(&args.out, envelope.to_json().as_bytes())?;
+    say(format_args!("{}  revokes the {} key of {}", args.out.display(), args.key_use, manifest.node))
+}
+
+fn sign_request(args: &SignRecoveryArgs) -> anyhow::Result<()> {
+    let root = Root::load(&args.root)?;
+    let shown = args.request.display();
+    let envelope = Envelope::load(&args.request).with_context(|| shown.to_string())?;
+    let said = recovery_from(&envelope).with_context(|| shown.to_string())?;
+    ensure!(said.party == root.set.party(), "{shown}: is of {}, the roots are {}'s", said.party, root.set.party());
+    let signed = sign_recovery(&envelope, &root.signers()).with_context(|| shown.to_string())?;
+    write_file(&args.out, signed.to_json().as_bytes())?;
+    say(format_args!("{}  closes {}", args.out.display(), said.log_origin))
 }
 
 fn key_name(nth: usize) -> String {

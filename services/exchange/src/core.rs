@@ -25,6 +25,7 @@ use crate::outbound::seal::Sealer;
 use crate::writer::{Heads, Writer};
 
 /// What a [`Core`] is opened with.
+#[derive(Clone)]
 pub struct CoreParts {
     /// Name of this node.
     pub node: String,

@@ -136,7 +136,15 @@ impl Keys {
     /// Holds another set.
     pub(crate) fn hold(&self, keys: Arc<NodeKeys>) {
         let mut held = self.held.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        held.push(keys);
+        let same = |known: &Arc<NodeKeys>| {
+            known.record.public() == keys.record.public()
+                && known.log.public() == keys.log.public()
+                && known.mirror.public() == keys.mirror.public()
+                && known.witness.public() == keys.witness.public()
+        };
+        if !held.iter().any(same) {
+            held.push(keys);
+        }
     }
 
     /// Signs with the keys of this manifest from now on; false if they are not held.
@@ -199,7 +207,8 @@ impl Exchange {
     }
 
     /// Keys that may have signed the head of the partner's log at this size.
-    pub(crate) fn partner_log_keys(&self, epoch: u64, origin: &str, size: u64) -> Vec<VerifierKey> {
+    #[must_use]
+    pub fn partner_log_keys(&self, epoch: u64, origin: &str, size: u64) -> Vec<VerifierKey> {
         log_keys(&self.known(epoch).keys, &self.partner_revoked(), origin, size)
     }
 

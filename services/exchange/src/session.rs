@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use convenio_seal::origin::LogOrigin;
 use convenio_wire::exchange::v1::{Batch, Cosigned, Hello, Stop};
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
@@ -217,6 +218,10 @@ impl<S: Stream<Item = Option<Message>> + Send + Unpin> Session<S> {
                 Err(error) => return error.into(),
             };
             if deliver_here {
+                if closed_there(exchange, theirs) {
+                    let origin = exchange.own().origin.clone();
+                    return SessionEnd::Refused { origin, reason: "EPOCH_CLOSED" };
+                }
                 let (answer, answered) = mpsc::channel(1);
                 answers.insert(exchange.own().origin.clone(), answer);
                 let theirs = theirs.mirrored.iter().find(|m| m.origin == exchange.own().origin).cloned();
@@ -232,7 +237,7 @@ impl<S: Stream<Item = Option<Message>> + Send + Unpin> Session<S> {
         };
         tokio::select! {
             end = deliver => end,
-            end = read(&mut self.inbound, &self.outbound, &mut mirrors, &answers) => {
+            end = read(&self.exchanges, &mut self.inbound, &self.outbound, &mut mirrors, &answers) => {
                 if let SessionEnd::Refused { origin, reason } = &end {
                     self.stop(origin, reason).await;
                 }
@@ -252,7 +257,33 @@ impl<S: Stream<Item = Option<Message>> + Send + Unpin> Session<S> {
     }
 }
 
+/// Stops of one direction: its log waits for the next epoch, and the session goes on without it.
+const OF_ONE_LOG: [&str; 2] = [crate::fork::EQUIVOCATION, "EPOCH_REFUSED"];
+
+/// Whether the partner mirrors a later epoch of the own log: this process should be dead.
+fn closed_there(exchange: &Exchange, theirs: &Hello) -> bool {
+    let own = exchange.own();
+    let Ok(origin) = own.origin.parse::<LogOrigin>() else { return false };
+    let later = |shown: &LogOrigin| shown.epoch > origin.epoch && LogOrigin { epoch: origin.epoch, ..shown.clone() } == origin;
+    theirs.mirrored.iter().filter_map(|mirrored| mirrored.origin.parse().ok()).any(|shown| later(&shown))
+}
+
+/// Why a batch of a log that is not mirrored now is refused.
+fn not_mirrored(exchanges: &[Arc<Exchange>], origin: &str) -> &'static str {
+    let Ok(named) = origin.parse::<LogOrigin>() else { return "UNKNOWN_ORIGIN" };
+    let of_lane = exchanges.iter().find_map(|exchange| {
+        let now: LogOrigin = exchange.peer().origin.parse().ok()?;
+        (LogOrigin { epoch: now.epoch, ..named.clone() } == now).then_some(now.epoch)
+    });
+    match of_lane {
+        Some(now) if named.epoch < now => "EPOCH_CLOSED",
+        Some(_) => "EPOCH_REFUSED",
+        None => "UNKNOWN_ORIGIN",
+    }
+}
+
 async fn read<S: Stream<Item = Option<Message>> + Send + Unpin>(
+    exchanges: &[Arc<Exchange>],
     inbound: &mut S,
     outbound: &mpsc::Sender<Message>,
     mirrors: &mut HashMap<String, Mirror>,
@@ -262,10 +293,19 @@ async fn read<S: Stream<Item = Option<Message>> + Send + Unpin>(
     loop {
         match inbound.next().await.flatten() {
             Some(Message::Batch(batch)) => {
-                let Some(mirror) = mirrors.get_mut(&batch.origin) else { return unknown("UNKNOWN_ORIGIN") };
+                let Some(mirror) = mirrors.get_mut(&batch.origin) else {
+                    let reason = not_mirrored(exchanges, &batch.origin);
+                    return SessionEnd::Refused { origin: batch.origin, reason };
+                };
                 match mirror.take(batch).await {
                     Ok(cosigned) => {
                         if outbound.send(Message::Cosigned(cosigned)).await.is_err() {
+                            return SessionEnd::Disconnected;
+                        }
+                    }
+                    Err(SessionEnd::Refused { origin, reason }) if OF_ONE_LOG.contains(&reason) => {
+                        let stop = Stop { origin, reason: reason.to_owned() };
+                        if outbound.send(Message::Stop(stop)).await.is_err() {
                             return SessionEnd::Disconnected;
                         }
                     }
@@ -278,6 +318,11 @@ async fn read<S: Stream<Item = Option<Message>> + Send + Unpin>(
                 if answer.try_send(cosigned).is_err() {
                     return unknown("UNEXPECTED_ANSWER");
                 }
+            }
+            Some(Message::Stop(stop))
+                if answers.contains_key(&stop.origin) && OF_ONE_LOG.contains(&stop.reason.as_str()) =>
+            {
+                tracing::error!(origin = stop.origin, reason = stop.reason, "the partner takes this log no more");
             }
             Some(Message::Stop(stop)) => return SessionEnd::Stopped(hello::bounded(&stop.reason)),
             Some(Message::Hello(_)) => return unknown("HELLO_REPEATED"),

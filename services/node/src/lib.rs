@@ -9,13 +9,16 @@ mod export;
 pub mod logging;
 mod node;
 pub mod pki;
+mod recover;
 mod reload;
 mod retention;
 mod submit;
 pub mod tls;
 
 pub use config::Config;
+pub use convenio_exchange::recovery::client::{Opened, Refilled};
 pub use export::{BundleError, export};
+pub use recover::{NodeRecovery, RecoveryError};
 pub use node::{Node, StartError, WITNESS_HEADS, check_database};
 pub use reload::ReloadError;
 pub use retention::due;

@@ -141,7 +141,7 @@ impl Node {
         }
         until(watch_deadlines(core.clone()).boxed());
         let path = watched.last().cloned().unwrap_or_default();
-        let reload = Arc::new(Reload::new(path, live, &rpc));
+        let reload = Arc::new(Reload::new(path, live, &rpc, core.clone()));
         let (ask, asked) = mpsc::channel(1);
         until(keep_current(reload.clone(), watched, core.clock().clone(), asked).boxed());
         let node = Self { addr, registry, rpc, store: store_of_node, vault: vault_of_node, stop, tasks, reload, ask };
@@ -259,12 +259,12 @@ async fn heads(config: &Config, store: &dyn Store) -> Result<HeadsFile, StartErr
     Ok(HeadsFile::open(&path, store, past, &config.keys.witness).await?)
 }
 
-fn vault(path: &Path, entropy: &Arc<dyn Entropy>) -> Result<Arc<Vault>, StartError> {
+pub(crate) fn vault(path: &Path, entropy: &Arc<dyn Entropy>) -> Result<Arc<Vault>, StartError> {
     let refused = |source| StartError::Vault { path: path.to_owned(), source };
     Vault::open_beside(path, entropy.as_ref()).map(Arc::new).map_err(refused)
 }
 
-fn parts(
+pub(crate) fn parts(
     config: Config,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use convenio_exchange::Core;
 use convenio_model::Clock;
 use convenio_rpc::{Principals, PrincipalsError, Rpc};
 use tokio::sync::mpsc;
@@ -41,11 +42,24 @@ pub(crate) struct Reload {
     path: PathBuf,
     live: Arc<LiveTls>,
     replace: Box<dyn Fn(Principals) + Send + Sync>,
+    core: Arc<Core>,
 }
 
 impl Reload {
-    pub(crate) fn new(path: PathBuf, live: Arc<LiveTls>, rpc: &Rpc) -> Self {
-        Self { path, live, replace: rpc.replacer() }
+    pub(crate) fn new(path: PathBuf, live: Arc<LiveTls>, rpc: &Rpc, core: Arc<Core>) -> Self {
+        Self { path, live, replace: rpc.replacer(), core }
+    }
+
+    /// Takes new keys and revocations that the own roots have signed.
+    async fn change_keys(&self, config: &Config) {
+        config.other_keys.iter().for_each(|keys| self.core.hold_keys(keys.clone()));
+        for file in &config.key_changes {
+            match self.core.change_keys(file).await {
+                Ok(true) => info!("a change of keys stands in the logs"),
+                Ok(false) => {}
+                Err(problem) => warn!(reason = %problem, "a change of keys was not taken"),
+            }
+        }
     }
 
     /// Reads everything again, and replaces what was read if all of it can be used.
@@ -58,6 +72,7 @@ impl Reload {
         let watched = config.watched.clone();
         self.live.check(&config.tls)?;
         (self.replace)(table);
+        self.change_keys(&config).await;
         self.live.replace(config.tls)?;
         Ok(watched)
     }

@@ -4,11 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use convenio_agreement::view::{AgencyView, OrderView, PlacementView};
 use convenio_exchange::Exchange;
-use convenio_log::{
-    Frontier, Hash, Policy, SignatureType, SignedCheckpoint, TlogProof, VerifierKey, cosignature, leaf_hash,
-};
+use convenio_log::{Frontier, Hash, Policy, SignedCheckpoint, TlogProof, cosignature, leaf_hash};
 use convenio_model::Ref;
-use convenio_seal::manifest::ManifestKeys;
 use convenio_store::ViewKind;
 use convenio_wire::exchange::v1::statement::Body;
 use prost::Message;
@@ -106,49 +103,47 @@ fn decided_once(issuer: &Ledger, judge: &Ledger) {
 
 /// PEER_CHECKPOINTs never go back or repeat, are cosigned here and are heads of the very log that is mirrored.
 fn entangled(here: &Checked<'_>, there: &Checked<'_>) {
-    let (log_key, mirror_key) = keys(there, here);
-    let roots = roots(&here.ledger.peer);
-    let mut last = 0;
+    let mut last = (0, 0);
     for entry in &here.ledger.own {
         let Some(Body::PeerCheckpoint(point)) = &entry.statement.body else { continue };
         let note = SignedCheckpoint::parse(&point.note).unwrap();
-        note.verify_log(&log_key).unwrap();
-        cosignature::verify(&note, &mirror_key).unwrap();
         let head = note.checkpoint();
-        assert!(head.size() > last, "a PEER_CHECKPOINT goes back from {last} to {}", head.size());
+        let lanes = here.exchange.peer_lanes();
+        let lane = lanes.iter().find(|lane| lane.origin == head.origin()).expect("a log of the partner");
+        let logs = here.exchange.partner_log_keys(lane.epoch, &lane.origin, head.size());
+        assert!(logs.iter().any(|key| note.verify_log(key).is_ok()), "an entangled head is not the partner's");
+        let mirrors = there.exchange.partner_mirrors(&lane.origin, head.size());
+        assert!(mirrors.iter().any(|key| cosignature::verify(&note, key).is_ok()), "an entangled head is not cosigned");
+        let now = (lane.epoch, head.size());
+        assert!(now > last, "a PEER_CHECKPOINT goes back from {last:?} to {now:?}");
+        let roots = roots(here.ledger.peer.iter().filter(|e| e.epoch == lane.epoch));
         assert_eq!(head.root(), roots[usize::try_from(head.size()).unwrap()], "an entangled head is not the mirror's");
-        last = head.size();
+        last = now;
     }
 }
 
 /// Every record that was delivered has a receipt that verifies with nothing but two public keys.
 async fn receipts(here: &Checked<'_>, there: &Checked<'_>) {
-    let (log_key, mirror_key) = keys(here, there);
-    let policy = Policy::of(&log_key, &mirror_key).unwrap();
     // All receipts are under the same checkpoint: a few places of the tree tell as much as all of them.
     let records: Vec<_> = here.ledger.own.iter().filter(|e| e.is_record()).collect();
     let step = records.len() / 40 + 1;
     for entry in records.into_iter().step_by(step) {
         let receipt = convenio_exchange::receipt(&here.books.core, entry.record_id()).await.unwrap();
         let proof = TlogProof::parse(receipt.expect("delivered").as_bytes()).unwrap();
-        let at = usize::try_from(proof.index()).unwrap();
-        assert_eq!(here.ledger.own[at].record_id(), entry.record_id());
-        proof.verify(&leaf_hash(&here.ledger.own[at].bytes), &policy).unwrap();
+        let own = here.ledger.own.iter().filter(|e| e.epoch == entry.epoch);
+        let found = own.into_iter().nth(usize::try_from(proof.index()).unwrap()).unwrap();
+        assert_eq!(found.record_id(), entry.record_id());
+        let head = proof.checkpoint().checkpoint();
+        let logs = there.exchange.partner_log_keys(entry.epoch, head.origin(), head.size());
+        let mirrors = here.exchange.partner_mirrors(head.origin(), head.size());
+        let policies = logs.iter().flat_map(|log| mirrors.iter().map(move |mirror| Policy::of(log, mirror).unwrap()));
+        let leaf = leaf_hash(&found.bytes);
+        assert!(policies.into_iter().any(|policy| proof.verify(&leaf, &policy).is_ok()), "a receipt does not verify");
     }
 }
 
-/// Log key of `issuer` and mirror key of `holder`, as the other side learnt them from the logs.
-fn keys(issuer: &Checked<'_>, holder: &Checked<'_>) -> (VerifierKey, VerifierKey) {
-    let of = |teller: &Checked<'_>| -> std::sync::Arc<ManifestKeys> { teller.exchange.partner_keys().unwrap() };
-    let (issuers, holders) = (of(holder), of(issuer));
-    let log = VerifierKey::new(issuer.exchange.own().origin.as_str(), SignatureType::Ed25519, issuers.log.raw());
-    let name = format!("{}/mirror/{}", holder.exchange.own_node, holders.version);
-    let mirror = VerifierKey::new(name, SignatureType::CosignatureV1, holders.mirror.raw());
-    (log.unwrap(), mirror.unwrap())
-}
-
 /// Roots of a log at every size.
-fn roots(log: &[Entry]) -> Vec<Hash> {
+fn roots<'e>(log: impl Iterator<Item = &'e Entry>) -> Vec<Hash> {
     let mut frontier = Frontier::new();
     let mut roots = vec![frontier.root()];
     for entry in log {

@@ -3,11 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use convenio_exchange::{Core, Exchange};
+use convenio_exchange::{Core, Exchange, Lane};
 use convenio_model::{RecordId, Ref};
 use convenio_seal::statement::claimed_statement;
 use convenio_seal::vault::{DataKeyId, Vault};
-use convenio_store::{LogId, LogRow};
+use convenio_store::LogRow;
 use convenio_wire::exchange::v1::{EraseAnswer, Outcome, Part, SaltedPart, Statement, statement::Body};
 use prost::Message;
 
@@ -23,11 +23,13 @@ pub struct Books {
 /// An entry of a log.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Index.
+    /// Epoch of its log.
+    pub epoch: u64,
+    /// Index, counted through all epochs.
     pub index: u64,
     /// The entry as it is stored.
     pub bytes: Vec<u8>,
-    /// What it claims to say.
+    /// What it claims to say; positions in logs counted through all epochs.
     pub statement: Statement,
     /// Its parts as they are stored, in order; none where one was dropped or its key destroyed.
     pub parts: Vec<Option<SaltedPart>>,
@@ -85,11 +87,11 @@ impl Entry {
 pub struct Ledger {
     /// Own log.
     pub own: Vec<Entry>,
-    /// Head of it.
+    /// Head of its last epoch, with the sums of all.
     pub own_row: LogRow,
     /// The partner's log, as mirrored.
     pub peer: Vec<Entry>,
-    /// Head of it.
+    /// Head of its last epoch, with the sums of all.
     pub peer_row: LogRow,
 }
 
@@ -146,11 +148,20 @@ impl Books {
     /// If the database cannot be read.
     pub async fn ledger(&self, exchange: &Exchange) -> Ledger {
         let logs = self.core.store().logs().await.unwrap();
-        let row = |id: LogId| logs.iter().find(|l| l.id == id).unwrap().clone();
-        let (own_row, peer_row) = (row(exchange.own().log), row(exchange.peer().log));
-        let own = self.entries(&own_row, 0).await;
-        let peer = self.entries(&peer_row, 0).await;
-        Ledger { own, own_row, peer, peer_row }
+        let rows = |lanes: &[Arc<Lane>]| -> Vec<LogRow> {
+            lanes.iter().map(|lane| logs.iter().find(|l| l.id == lane.log).unwrap().clone()).collect()
+        };
+        let (own_rows, peer_rows) = (rows(&exchange.own_lanes()), rows(&exchange.peer_lanes()));
+        let (own_starts, peer_starts) = (starts(&own_rows), starts(&peer_rows));
+        let mut own = Vec::new();
+        for row in &own_rows {
+            own.extend(self.entries(row, 0).await.into_iter().map(|e| counted(e, &own_starts, &peer_starts)));
+        }
+        let mut peer = Vec::new();
+        for row in &peer_rows {
+            peer.extend(self.entries(row, 0).await.into_iter().map(|e| counted(e, &peer_starts, &own_starts)));
+        }
+        Ledger { own, own_row: summed(&own_rows), peer, peer_row: summed(&peer_rows) }
     }
 
     /// Entries of a log from `begin` on.
@@ -169,6 +180,7 @@ impl Books {
             parts.entry(part.index).or_default().push(salted);
         }
         let entry = |row: convenio_store::EntryRow| Entry {
+            epoch: log.epoch,
             index: row.index,
             statement: claimed_statement(&row.bytes).unwrap_or_default(),
             subject: row.subject.map(|subject| subject.id),
@@ -177,4 +189,43 @@ impl Books {
         };
         rows.into_iter().map(entry).collect()
     }
+}
+
+/// Where each epoch begins, counted through all of them.
+fn starts(rows: &[LogRow]) -> HashMap<u64, u64> {
+    let mut size = 0;
+    let starts = rows.iter().map(|row| {
+        size += row.size;
+        (row.epoch, size - row.size)
+    });
+    starts.collect()
+}
+
+/// The head of the last epoch, with the sums of all.
+fn summed(rows: &[LogRow]) -> LogRow {
+    let sum = |of: fn(&LogRow) -> u64| rows.iter().map(of).sum();
+    LogRow {
+        size: sum(|r| r.size),
+        settled: sum(|r| r.settled),
+        records: sum(|r| r.records),
+        decided: sum(|r| r.decided),
+        rejected: sum(|r| r.rejected),
+        settled_records: sum(|r| r.settled_records),
+        ..rows.last().unwrap().clone()
+    }
+}
+
+/// An entry with every position counted through all epochs.
+fn counted(mut entry: Entry, own: &HashMap<u64, u64>, other: &HashMap<u64, u64>) -> Entry {
+    entry.index += own[&entry.epoch];
+    if let Some(peer) = &mut entry.statement.peer {
+        peer.size += other.get(&peer.epoch).copied().unwrap_or_default();
+    }
+    if let Some(Body::Outcome(outcome)) = &mut entry.statement.body {
+        let start = other.get(&outcome.epoch).copied().unwrap_or_default();
+        outcome.begin += start;
+        outcome.end += start;
+        outcome.rejects.iter_mut().for_each(|reject| reject.index += start);
+    }
+    entry
 }

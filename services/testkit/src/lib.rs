@@ -14,6 +14,7 @@ pub mod invariants;
 pub mod kills;
 pub mod ledger;
 pub mod link;
+pub mod loss;
 pub mod nodes;
 pub mod pair;
 pub mod process;

@@ -45,9 +45,36 @@ impl Side {
         clock: &ManualClock,
         seed: u64,
     ) -> Self {
+        let (parts, vault, store) = Self::parts(treaty, own, other, clock, seed, dir.path()).await;
+        Self::start(parts, vault, store, own, dir).await
+    }
+
+    /// Serves what is in `dir`.
+    pub(crate) async fn start(
+        parts: CoreParts,
+        vault: Arc<Vault>,
+        store: Arc<SqliteStore>,
+        own: &Party,
+        dir: TempDir,
+    ) -> Self {
+        let core = Core::open(parts).await.unwrap();
+        let stop = CancellationToken::new();
+        core.start(&stop);
+        Self { core, vault, keys: own.keys.clone(), dir, keys_of_node: None, store: Some(store), stop }
+    }
+
+    /// What a side opens with from the files in `dir`.
+    pub(crate) async fn parts(
+        treaty: &Treaty,
+        own: &Party,
+        other: &Party,
+        clock: &ManualClock,
+        seed: u64,
+        dir: &std::path::Path,
+    ) -> (CoreParts, Arc<Vault>, Arc<SqliteStore>) {
         let entropy = Arc::new(SeededEntropy::labelled(seed, &format!("{}/node", own.party)));
-        let vault = Arc::new(Vault::open_beside(&dir.path().join("data.keys"), entropy.as_ref()).unwrap());
-        let store = SqliteStore::open(&dir.path().join("node.db"), &own.node).await.unwrap();
+        let vault = Arc::new(Vault::open_beside(&dir.join("data.keys"), entropy.as_ref()).unwrap());
+        let store = SqliteStore::open(&dir.join("node.db"), &own.node).await.unwrap();
         let partner = Partner { party: other.party.clone(), node: other.node.clone() };
         let parts = CoreParts {
             node: own.node.clone(),
@@ -64,10 +91,7 @@ impl Side {
             ratifications: treaty.ratifications(),
             epochs: treaty.epochs(own, other),
         };
-        let core = Core::open(parts).await.unwrap();
-        let stop = CancellationToken::new();
-        core.start(&stop);
-        Self { core, vault, keys: own.keys.clone(), dir, keys_of_node: None, store: Some(store), stop }
+        (parts, vault, store)
     }
 
     /// A side of a whole node, which its own books and the traces look into.

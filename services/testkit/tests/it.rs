@@ -10,6 +10,7 @@ mod it {
     mod faults;
     mod flaws;
     mod links;
+    mod loss;
     mod nodes;
     mod reload;
     mod season;

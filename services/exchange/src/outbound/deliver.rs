@@ -70,6 +70,8 @@ pub(crate) async fn run(
             Ok(_) => {
                 return SessionEnd::Refused { origin: exchange.own().origin.clone(), reason: "BAD_COSIGNATURE" };
             }
+            // Frozen until its next epoch: the other direction goes on.
+            Err(SessionEnd::Refused { reason: "FROZEN", .. }) => std::future::pending().await,
             Err(end) => return end,
         }
     }

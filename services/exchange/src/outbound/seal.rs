@@ -9,7 +9,7 @@ use convenio_seal::statement::seal_entry;
 use convenio_seal::vault::{DataKeyId, Vault, VaultError};
 use convenio_store::{PartRow, Staged, StagedPart, StoreError, Subject, SubjectKeyRow, Work};
 use convenio_wire::MAX_PARTS;
-use convenio_wire::exchange::v1::{Part, SaltedPart, Statement, statement::Body};
+use convenio_wire::exchange::v1::{Part, Position, SaltedPart, Statement, statement::Body};
 use prost::Message;
 
 use crate::core::Exchange;
@@ -141,6 +141,21 @@ pub(crate) fn stage_statement(
     parts: Vec<StagedPart>,
 ) -> Result<(), IssueError> {
     let peer = exchange.judged(work)?;
+    stage_at(work, sealer, exchange, record_id, body, subject, parts, peer)
+}
+
+/// As [`stage_statement`], at a position that is not the present one.
+#[allow(clippy::too_many_arguments)] // one statement, flat
+pub(crate) fn stage_at(
+    work: &mut Work,
+    sealer: &Sealer,
+    exchange: &Exchange,
+    record_id: RecordId,
+    body: Body,
+    subject: Option<Subject>,
+    parts: Vec<StagedPart>,
+    peer: Position,
+) -> Result<(), IssueError> {
     let own = exchange.own();
     let is_record = matches!(body, Body::Record(_));
     let statement = Statement {

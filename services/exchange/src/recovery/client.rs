@@ -34,6 +34,7 @@ use crate::open::new_log;
 use crate::tiles::head_at;
 use crate::world::save_world;
 
+pub use self::open::Opened;
 pub use super::replay::Known;
 
 /// A recovery does not go on. What was stored stays; it can be begun again.
@@ -153,7 +154,7 @@ impl Recovering {
             Said::Opening(opening) => opening,
             _ => return Err(RecoverError::Answer("no opening")),
         };
-        self.began(&opening, false).await?;
+        self.began(&opening, None).await?;
         let mut logs: Vec<Incoming> = Vec::new();
         let entries = loop {
             match said(&mut answer).await? {
@@ -168,16 +169,19 @@ impl Recovering {
         };
         self.verify(&opening, &logs).await?;
         let (tails, dropped) = self.tail(&logs).await?;
+        let lost = dropped.len() as u64;
         let bare = self.settle(&logs, &tails, dropped).await?;
-        self.began(&opening, true).await?;
-        let (tail, known) = (tails.iter().map(|(_, begin, end)| end - begin).sum(), bare.1);
+        self.began(&opening, Some(bare.2)).await?;
+        let (tail, known) = (tails.iter().map(|(_, begin, end)| end - begin).sum::<u64>() - lost, bare.1);
         let RefillOpening { size, root, granted_epoch, .. } = opening;
         Ok(Refilled { entries, tail, bare: bare.0, epoch: granted_epoch, prev_size: size, prev_root: root, known })
     }
 
-    async fn began(&self, opening: &RefillOpening, done: bool) -> Result<(), StoreError> {
+    async fn began(&self, opening: &RefillOpening, judged: Option<At>) -> Result<(), StoreError> {
         let key = refilled(self.exchange.pack.id());
-        let state = Refill { granted: opening.granted_epoch, size: opening.size, root: opening.root.clone(), done };
+        let (granted, size, root) = (opening.granted_epoch, opening.size, opening.root.clone());
+        let (peer_epoch, peer_size) = judged.unwrap_or((1, 0));
+        let state = Refill { granted, size, root, done: judged.is_some(), peer_epoch, peer_size };
         let kept = self.core.write::<_, StoreError, _>(move |work| {
             work.put_state(&key, Some(state.encode_to_vec()));
             std::future::ready(Ok(())).boxed()
@@ -301,18 +305,20 @@ impl Recovering {
         kept.await
     }
 
-    /// Replays everything and writes what follows from it; the number of entries without parts, and the last messages.
+    /// Replays everything and writes what follows from it; the number of entries without parts, the last messages, and how
+    /// far the refilled own log had judged.
     async fn settle(
         &self,
         logs: &[Incoming],
         tails: &[(Arc<Lane>, u64, u64)],
         dropped: HashSet<At>,
-    ) -> Result<(u64, Known), RecoverError> {
+    ) -> Result<(u64, Known, At), RecoverError> {
         let range = |log: &Incoming| (log.lane.clone(), 0, log.said.size);
         let own: Vec<_> = logs.iter().filter(|log| log.said.mirrored).map(range).chain(tails.iter().cloned()).collect();
         let peer: Vec<_> = logs.iter().filter(|log| !log.said.mirrored).map(range).collect();
         let walk = |ranges: &[_], parts| Walk::new(&self.core, ranges, parts);
-        let mut replay = Replay::begin(&self.exchange, walk(&own, false), dropped).await?;
+        let mirrored = |at: &At| !tails.iter().any(|(lane, begin, _)| lane.epoch == at.0 && at.1 >= *begin);
+        let mut replay = Replay::begin(&self.exchange, walk(&own, false), dropped, mirrored).await?;
         self.contained(logs, &replay.sums.entangled).await?;
         replay.run(walk(&own, true), walk(&peer, true)).await?;
         let told = told_before(&self.core, &replay.sums.events).await?;
@@ -341,7 +347,7 @@ impl Recovering {
             std::future::ready(Ok(())).boxed()
         });
         written.await?;
-        Ok((sums.bare, sums.known))
+        Ok((sums.bare, sums.known, sums.judged_mirrored))
     }
 }
 

@@ -25,6 +25,8 @@ use crate::inbound::told;
 pub(super) struct Sums {
     /// How far the partner's logs were judged: epoch and size.
     pub judged: At,
+    /// The same by the own entries that were mirrored.
+    pub judged_mirrored: At,
     /// RECORDs of the own logs that were decided, rejected, and where the ranges end; by epoch.
     pub own: BTreeMap<u64, Decided>,
     /// The same of the partner's logs.
@@ -70,8 +72,9 @@ impl<'a> Replay<'a> {
         exchange: &'a Exchange,
         mut own: Walk,
         dropped: HashSet<At>,
+        mirrored: impl Fn(&At) -> bool,
     ) -> Result<Self, StoreError> {
-        let mut sums = Sums { judged: (1, 0), ..Sums::default() };
+        let mut sums = Sums { judged: (1, 0), judged_mirrored: (1, 0), ..Sums::default() };
         let mut outcomes: HashMap<u64, Vec<Outcome>> = HashMap::new();
         while let Some(step) = own.next().await? {
             if dropped.contains(&step.at) {
@@ -79,6 +82,9 @@ impl<'a> Replay<'a> {
             }
             if let Some(peer) = &step.statement.peer {
                 sums.judged = sums.judged.max((peer.epoch, peer.size));
+                if mirrored(&step.at) {
+                    sums.judged_mirrored = sums.judged;
+                }
             }
             match step.statement.body {
                 Some(Body::Outcome(outcome)) => outcomes.entry(outcome.epoch).or_default().push(outcome),

@@ -59,6 +59,12 @@ pub(super) struct Refill {
     /// Everything was refilled and replayed.
     #[prost(bool, tag = "4")]
     pub done: bool,
+    /// How far the refilled own log had judged the partner's: epoch.
+    #[prost(uint64, tag = "5")]
+    pub peer_epoch: u64,
+    /// Size.
+    #[prost(uint64, tag = "6")]
+    pub peer_size: u64,
 }
 
 /// An own entry that had not been mirrored.

@@ -70,6 +70,8 @@ impl State {
             entropy,
             store: Arc::new(FaultyStore::new(store.clone(), self.faults.clone())),
             vault: vault.clone(),
+            other_keys: Vec::new(),
+            key_changes: Vec::new(),
             keys: own.keys.clone(),
             agreements: agreements.collect(),
             roots: accord.roots(),

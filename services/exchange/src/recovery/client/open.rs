@@ -8,7 +8,7 @@ use convenio_seal::epoch::{epoch_open_from, verify_epoch_open};
 use convenio_seal::root::ratify_from;
 use convenio_seal::statement::seal_entry;
 use convenio_store::{LogRow, Staged, StoreError, Work};
-use convenio_wire::exchange::v1::{Activate, EpochOpen, Statement, statement::Body};
+use convenio_wire::exchange::v1::{Activate, EpochOpen, Position, Statement, statement::Body};
 use futures::FutureExt;
 use prost::Message;
 
@@ -18,7 +18,7 @@ use crate::error::IssueError;
 use crate::inbound::mirror::{is_record, record_id};
 use crate::lane::Lane;
 use crate::open::new_log;
-use crate::outbound::seal::{fresh_record_id, stage_statement};
+use crate::outbound::seal::{fresh_record_id, stage_at};
 use crate::recovery::states::{Refill, TailEntry, TailPart, read, refilled, tails};
 use crate::signer::{Named, mirror_name};
 
@@ -64,7 +64,8 @@ impl Recovering {
             async move {
                 work.put_log(row);
                 cosign_heads(work, &core, &exchange)?;
-                begin(work, &core, &exchange, opening)?;
+                let peer = Position { epoch: refill.peer_epoch, size: refill.peer_size };
+                begin(work, &core, &exchange, opening, peer)?;
                 for (key, body) in tail {
                     again(work, &core, &exchange, read(&body)?)?;
                     work.put_state(&key, None);
@@ -126,7 +127,13 @@ fn cosign_heads(work: &mut Work, core: &Core, exchange: &Exchange) -> Result<(),
 }
 
 /// EPOCH_OPEN, RATIFY of each party, ACTIVATE.
-fn begin(work: &mut Work, core: &Core, exchange: &Arc<Exchange>, opening: EpochOpen) -> Result<(), IssueError> {
+fn begin(
+    work: &mut Work,
+    core: &Core,
+    exchange: &Arc<Exchange>,
+    opening: EpochOpen,
+    peer: Position,
+) -> Result<(), IssueError> {
     let mut bodies = vec![Body::EpochOpen(opening)];
     for (_, file) in &exchange.ratifications {
         let ratify = Envelope::parse(file).ok().and_then(|envelope| ratify_from(&envelope).ok());
@@ -134,7 +141,7 @@ fn begin(work: &mut Work, core: &Core, exchange: &Arc<Exchange>, opening: EpochO
     }
     bodies.push(Body::Activate(Activate { digest: exchange.pack.digest().to_vec() }));
     for body in bodies {
-        stage_statement(work, &core.sealer, exchange, fresh_record_id(&core.sealer), body, None, Vec::new())?;
+        stage_at(work, &core.sealer, exchange, fresh_record_id(&core.sealer), body, None, Vec::new(), peer)?;
     }
     Ok(())
 }

@@ -1,0 +1,180 @@
+//! For each fix of the executable model about a lost disk: its trace on two real sides, and what may be tried around one.
+
+use convenio_exchange::recovery::client::Recovering;
+use convenio_exchange::recovery::serve::ServeError;
+use convenio_exchange::session::SessionEnd;
+use convenio_exchange::{Core, OpenError};
+use convenio_testkit::ledger::Ledger;
+use convenio_testkit::treaty::SV_CA;
+use convenio_testkit::{Case, Link, Pair, Side};
+use convenio_wire::exchange::v1::statement::Body;
+
+/// Two sides with an open order and a nominated placement, settled.
+async fn pair(seed: u64) -> (Pair, Case) {
+    let pair = Pair::new(seed).await;
+    pair.destination.order(SV_CA, "order", 9, true).await.unwrap();
+    pair.settle().await;
+    let case = pair.bring_one("p1", "order", "NOMINATED").await;
+    pair.settle().await;
+    (pair, case)
+}
+
+async fn ledger(side: &Side) -> Ledger {
+    side.books().ledger(side.exchange(SV_CA)).await
+}
+
+/// `O withdraw, …, D cosign, O DISK LOST`: the whole of an empty database comes back, and both go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_disk_is_refilled_and_both_go_on() {
+    let (mut pair, case) = pair(60).await;
+    let before = pair.origin.placement(&case).await;
+    let recovered = pair.recover(true, None).await;
+    assert_eq!((recovered.opened.reissued, recovered.refilled.epoch), (0, 2));
+    pair.check().await;
+    assert_eq!(pair.origin.placement(&case).await, before);
+    pair.destination.act(&case, "offer").await.unwrap();
+    pair.origin.act(&case, "withdrawn").await.unwrap();
+    pair.check().await;
+    let own = ledger(&pair.origin).await.own;
+    assert_eq!(own.iter().filter(|e| matches!(e.statement.body, Some(Body::EpochOpen(_)))).count(), 2);
+}
+
+/// `reissue_tail`, `reissue_all_kinds`, `decided_from_log`: what the backup holds past the mirrored head is issued again under
+/// its ids, decisions too, and judged once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reissue_tail_and_all_kinds() {
+    let (mut pair, case) = pair(61).await;
+    pair.origin.delivers(false);
+    pair.destination.act(&case, "offer").await.unwrap();
+    // The origin judges the offer; its OUTCOME and the withdrawal are sequenced and not mirrored.
+    pair.origin.core.heads().wait_for(|heads| {
+        let head = &heads[&pair.origin.exchange(SV_CA).peer().log];
+        head.size == head.settled
+    }).await.unwrap();
+    while ledger(&pair.origin).await.own.iter().filter(|e| e.outcome().is_some()).count() < 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    let withdrawn = pair.origin.act(&case, "withdrawn").await.unwrap().record_id.unwrap();
+    pair.link.cut();
+    let backup = pair.backup(true);
+    let recovered = pair.recover(true, Some(backup)).await;
+    assert!(recovered.opened.reissued >= 2, "{}", recovered.opened.reissued);
+    pair.check().await;
+    let again = ledger(&pair.origin).await;
+    let places: Vec<_> = again.own.iter().filter(|e| e.record_id() == withdrawn).collect();
+    assert_eq!((places.len(), places[0].epoch), (1, 2));
+    assert!(pair.destination.placement(&case).await.has("withdrawn"));
+}
+
+/// `decided_from_log`: a backup older than the last decisions does not judge again what its lost log decided.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn decided_from_log() {
+    let (mut pair, case) = pair(62).await;
+    let backup = pair.backup(true);
+    pair.destination.act(&case, "offer").await.unwrap();
+    pair.settle().await;
+    let recovered = pair.recover(true, Some(backup)).await;
+    assert_eq!(recovered.opened.reissued, 0);
+    pair.check().await;
+    assert_eq!(pair.origin.placement(&case).await.state, "OFFERED");
+}
+
+/// Rollback: an old backup that is put in service freezes, signs nothing, and ends in a recovery.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_backup_freezes_and_is_recovered() {
+    let (mut pair, case) = pair(63).await;
+    let backup = pair.backup(true);
+    pair.origin.act(&case, "withdrawn").await.unwrap();
+    pair.settle().await;
+    pair.link.cut();
+    let (parts, _store, dir) = pair.restored(true, Some(backup)).await;
+    let old = Core::open(parts.clone()).await.unwrap();
+    let link = Link::new(&old, &pair.destination.core);
+    link.heal();
+    let frozen = async {
+        while old.store().logs().await.unwrap().iter().all(|l| l.alarm != "ROLLBACK") {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), frozen).await.unwrap();
+    drop((link, old));
+    let recovering = Recovering::open(parts.clone(), SV_CA).await.unwrap();
+    let request = recovering.request(&pair.challenge(true).await, "rollback");
+    let refilled = pair.refilled(true, &recovering, &request).await.unwrap();
+    assert_eq!(refilled.epoch, 2);
+    // Until its epoch is open the node does not serve.
+    assert!(matches!(Core::open(parts).await, Err(OpenError::Recovering)));
+    drop((recovering, dir));
+    pair.recover(true, None).await;
+    pair.check().await;
+    assert!(pair.destination.placement(&case).await.has("withdrawn"));
+}
+
+/// `close_on_refill`, `granted_epoch`: a process thought dead is cut off, and no number is granted twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn close_on_refill_and_granted_epoch() {
+    let (mut pair, case) = pair(64).await;
+    let recovered = pair.recover(true, None).await;
+    pair.settle().await;
+    pair.link.cut();
+    let zombie = recovered.zombie;
+    zombie.act(&case, "withdrawn").await.unwrap();
+    let link = Link::new(&zombie.core, &pair.destination.core);
+    link.heal();
+    let refused = |end: &SessionEnd| matches!(end, SessionEnd::Refused { reason: "EPOCH_CLOSED", .. });
+    let cut = async {
+        while !link.ends().iter().any(refused) {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), cut).await.unwrap();
+    drop(link);
+    assert!(!pair.destination.placement(&case).await.has("withdrawn"));
+    let again = pair.recover(true, None).await;
+    assert_eq!(again.refilled.epoch, 3);
+    pair.check().await;
+}
+
+/// `fresh_request`: an old request, a foreign one and one of another number close nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fresh_request() {
+    let (mut pair, _) = pair(65).await;
+    let (parts, _store, _dir) = pair.restored(true, None).await;
+    let recovering = Recovering::open(parts, SV_CA).await.unwrap();
+    let given = pair.challenge(true).await;
+    let request = recovering.request(&given, "lost disk");
+    let (own, other) = (&pair.treaty.origin, &pair.treaty.destination);
+    let asked = |signed| pair.destination.core.refill(&own.node, signed);
+    let unsigned = convenio_wire::exchange::v1::RefillRequest { signatures: Vec::new(), ..own.sign_request(&request) };
+    assert!(matches!(asked(unsigned).await, Err(ServeError::Roots(_))));
+    assert!(matches!(asked(other.sign_request(&request)).await, Err(ServeError::Roots(_))));
+    let mut later = request.clone();
+    later.number += 1;
+    assert!(matches!(asked(own.sign_request(&later)).await, Err(ServeError::Field("number"))));
+    // A newer challenge takes the place of the one before.
+    let newer = recovering.request(&pair.challenge(true).await, "lost disk");
+    assert!(matches!(asked(own.sign_request(&request)).await, Err(ServeError::Challenge)));
+    let size = ledger(&pair.destination).await.peer_row.size;
+    assert!(pair.destination.exchange(SV_CA).peer().epoch == 1 && size > 0);
+    drop(recovering);
+    pair.recover(true, None).await;
+    let refused = pair.destination.core.refill(&pair.treaty.origin.node, pair.treaty.origin.sign_request(&newer)).await;
+    assert!(matches!(refused, Err(ServeError::Challenge)));
+    pair.check().await;
+}
+
+/// The destination loses its disk too, and the origin again: every epoch stays readable.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn loss_of_both_in_turn() {
+    let (mut pair, case) = pair(66).await;
+    pair.recover(true, None).await;
+    pair.check().await;
+    pair.recover(false, None).await;
+    pair.check().await;
+    pair.destination.act(&case, "offer").await.unwrap();
+    pair.settle().await;
+    pair.recover(true, None).await;
+    pair.origin.act(&case, "withdrawn").await.unwrap();
+    pair.check().await;
+    assert!(pair.destination.placement(&case).await.has("withdrawn"));
+}
