@@ -71,7 +71,8 @@ async fn step(args: &RecoverArgs, config: Config) -> anyhow::Result<()> {
         let file = fs::read(path).with_context(|| path.display().to_string())?;
         return opened(&node, &file).await;
     }
-    let (root, manifest, origin) = drill.context("--request-out, --authorisation, --open or --drill-root is missing")?;
+    let (root, manifest, origin) =
+        drill.context("--request-out, --authorisation, --open or --drill-root is missing")?;
     let request = node.request(&args.reason).await?;
     let refilled = node.refill(&sign_recovery(&recovery_envelope(&request)?, &root.signers())?).await?;
     told(&refilled)?;

@@ -20,8 +20,8 @@ use crate::keys::{Keys, OwnKeys, Revocations, Timeline};
 use crate::lane::Lanes;
 use crate::learn;
 use crate::open;
-use crate::recovery::RECOVERING;
 use crate::outbound::seal::Sealer;
+use crate::recovery::RECOVERING;
 use crate::writer::{Heads, Writer};
 
 /// What a [`Core`] is opened with.

@@ -15,7 +15,9 @@ use crate::tiles;
 pub async fn receipt(core: &Core, record: RecordId) -> Result<Option<String>, StoreError> {
     let places = core.store.record(record).await?;
     let logs = core.store.logs().await?;
-    let own = places.into_iter().find_map(|(log, index)| Some((logs.iter().find(|l| l.id == log && l.own && index < l.size)?, index)));
+    let own = places
+        .into_iter()
+        .find_map(|(log, index)| Some((logs.iter().find(|l| l.id == log && l.own && index < l.size)?, index)));
     let Some((log, index)) = own.filter(|(log, index)| *index < log.cosigned_size) else { return Ok(None) };
     let corrupt = |_| StoreError::Corrupt("checkpoint");
     let checkpoint = SignedCheckpoint::parse(&log.cosigned).map_err(corrupt)?;

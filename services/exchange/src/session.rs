@@ -264,7 +264,8 @@ const OF_ONE_LOG: [&str; 2] = [crate::fork::EQUIVOCATION, "EPOCH_REFUSED"];
 fn closed_there(exchange: &Exchange, theirs: &Hello) -> bool {
     let own = exchange.own();
     let Ok(origin) = own.origin.parse::<LogOrigin>() else { return false };
-    let later = |shown: &LogOrigin| shown.epoch > origin.epoch && LogOrigin { epoch: origin.epoch, ..shown.clone() } == origin;
+    let later =
+        |shown: &LogOrigin| shown.epoch > origin.epoch && LogOrigin { epoch: origin.epoch, ..shown.clone() } == origin;
     theirs.mirrored.iter().filter_map(|mirrored| mirrored.origin.parse().ok()).any(|shown| later(&shown))
 }
 

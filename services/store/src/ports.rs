@@ -78,7 +78,7 @@ pub trait Store: Send + Sync + 'static {
     async fn checkpoint_at_most(&self, log: LogId, size: u64) -> Result<Option<CheckpointRow>, StoreError>;
     /// Kept checkpoints (those with a note), ascending.
     async fn kept_checkpoints(&self, log: LogId) -> Result<Vec<CheckpointRow>, StoreError>;
-    /// Where a record stands: (log, index), in any log.
+    /// Where a record stands: (log, index), in any log below its head.
     async fn record(&self, id: RecordId) -> Result<Vec<(LogId, u64)>, StoreError>;
     /// Rejected records of a log, ascending.
     async fn rejections(&self, log: LogId) -> Result<Vec<RejectionRow>, StoreError>;

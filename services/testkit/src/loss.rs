@@ -11,9 +11,9 @@ use convenio_seal::epoch::authorise_epoch;
 use convenio_seal::key::SigningKey;
 use convenio_seal::origin::log_origin;
 use convenio_seal::recovery::{recovery_envelope, sign_recovery};
+use convenio_store_sqlite::SqliteStore;
 use convenio_wire::exchange::v1::{EpochAuthorisation, Recovery, RecoveryRequest, RefillRequest};
 use prost::Message;
-use convenio_store_sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio_stream::wrappers::ReceiverStream;
 

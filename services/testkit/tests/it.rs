@@ -9,6 +9,7 @@ mod it {
     mod erasure;
     mod faults;
     mod flaws;
+    mod keys;
     mod links;
     mod loss;
     mod nodes;

@@ -142,7 +142,8 @@ impl<'a> Replay<'a> {
             let Ok(prepared) = engine.prepare(&self.world, id, &act) else { return };
             let Some(content) = contents(self.exchange, parts, prepared.stage) else { return };
             engine.apply_own(&mut self.world, &prepared, step.record_id, lead.event_time_ms, &content);
-            let event = PlacementEvent { to_state: prepared.to, ..self.event(&self.exchange.own_party, &act, step, lead) };
+            let event =
+                PlacementEvent { to_state: prepared.to, ..self.event(&self.exchange.own_party, &act, step, lead) };
             self.push(id, event);
         }
         self.remember(id, parts);

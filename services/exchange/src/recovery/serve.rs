@@ -92,9 +92,8 @@ impl Core {
         }
         let digest = digest::digest(&digest::SHA256, &request.payload).as_ref().to_vec();
         let (core, of) = (self.clone(), exchange.clone());
-        let granted = self.write::<_, ServeError, _>(move |work| {
-            async move { close(work, &core, &of, &said, digest).await }.boxed()
-        });
+        let granted = self
+            .write::<_, ServeError, _>(move |work| async move { close(work, &core, &of, &said, digest).await }.boxed());
         if let Some(lane) = granted.await? {
             tracing::warn!(partner, closed = exchange.peer().origin, granted = lane.epoch, "an epoch was closed");
             exchange.peer_lanes.push(lane);

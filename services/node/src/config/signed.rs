@@ -26,6 +26,8 @@ const ENVELOPE_SUFFIX: &str = ".dsse.json";
 /// Most envelopes in one folder.
 const MAX_ENVELOPES: usize = 256;
 
+/// Envelope files, as they are.
+type Files = Vec<Vec<u8>>;
 type Agreements = [(Arc<Pack>, Partner)];
 
 /// Most folders of later keys.
@@ -155,7 +157,7 @@ pub(super) fn epochs(
     agreements: &Agreements,
     trust: &TrustFile,
     held: &[Arc<NodeKeys>],
-) -> Result<(Vec<Vec<u8>>, Vec<Vec<u8>>), ConfigError> {
+) -> Result<(Files, Files), ConfigError> {
     let folder = Folder { source, key: "epochs", path: source.resolve(&file.epochs) };
     let roots = roots_of(source, file, trust, &file.party)?;
     let all = folder.envelopes(|envelope| signed_by(envelope, roots))?;

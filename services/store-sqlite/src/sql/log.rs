@@ -168,7 +168,9 @@ pub(crate) async fn kept_checkpoints(
 }
 
 pub(crate) async fn record(conn: &mut SqliteConnection, id: RecordId) -> Result<Vec<(LogId, u64)>, StoreError> {
-    let query = "SELECT log, idx FROM entry WHERE record_id = ? ORDER BY log, idx";
+    // A log that was recovered ends where its mirror ended; what stands behind was issued again elsewhere.
+    let query = "SELECT e.log, e.idx FROM entry AS e JOIN log AS l ON l.id = e.log \
+                 WHERE e.record_id = ? AND e.idx < l.size ORDER BY e.log, e.idx";
     let query = sqlx::query(query).bind(id.0.to_vec());
     decoded("entry", query.fetch_all(conn).await, |row| Ok((row.integer(0)?, row.number(1)?)))
 }

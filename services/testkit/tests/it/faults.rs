@@ -109,14 +109,16 @@ fn draw(entropy: &SeededEntropy) -> u8 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_line_damages_is_not_stored() {
     type Damage = fn(&mut Batch);
-    let damages: [(&str, Damage); 7] = [
+    let damages: [(&str, Damage); 8] = [
         ("BAD_CHECKPOINT", |b| b.entries[0] = b.entries[0].iter().rev().copied().collect::<Vec<_>>().into()),
         ("BAD_CHECKPOINT", |b| b.entries.truncate(b.entries.len() - 1)),
         ("BAD_CHECKPOINT", |b| b.entries.swap(0, 1)),
         ("BAD_CHECKPOINT", |b| b.checkpoint[40] ^= 1),
         ("BAD_FRAMING", |b| b.begin -= 1),
         ("BAD_FRAMING", |b| b.entries.clear()),
-        ("UNKNOWN_ORIGIN", |b| b.origin.push('9')),
+        ("UNKNOWN_ORIGIN", |b| b.origin.push('x')),
+        // An epoch that nobody granted.
+        ("EPOCH_REFUSED", |b| b.origin.push('9')),
     ];
     let pair = pair(34, 9).await;
     for (at, (reason, damage)) in damages.into_iter().enumerate() {

@@ -47,10 +47,15 @@ async fn reissue_tail_and_all_kinds() {
     pair.origin.delivers(false);
     pair.destination.act(&case, "offer").await.unwrap();
     // The origin judges the offer; its OUTCOME and the withdrawal are sequenced and not mirrored.
-    pair.origin.core.heads().wait_for(|heads| {
-        let head = &heads[&pair.origin.exchange(SV_CA).peer().log];
-        head.size == head.settled
-    }).await.unwrap();
+    pair.origin
+        .core
+        .heads()
+        .wait_for(|heads| {
+            let head = &heads[&pair.origin.exchange(SV_CA).peer().log];
+            head.size == head.settled
+        })
+        .await
+        .unwrap();
     while ledger(&pair.origin).await.own.iter().filter(|e| e.outcome().is_some()).count() < 2 {
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
