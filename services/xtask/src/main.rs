@@ -6,12 +6,14 @@
 mod contract;
 mod demo;
 mod dependencies;
+mod fuzz;
 mod golang;
 mod hygiene;
 mod kills;
 mod oracles;
 mod process;
 mod rust;
+mod seeded;
 mod sim;
 mod step;
 mod tools;
@@ -42,15 +44,18 @@ const LINT: &[Step] = &[rust::FMT, hygiene::STEP, contract::STEP, dependencies::
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if let Some((word, arguments)) = words.split_first()
-        && word == "kills"
-    {
-        return in_workspace(|workspace| kills::kills(workspace, arguments));
-    }
-    if let Some((word, arguments)) = words.split_first()
-        && word == "sim"
-    {
-        return in_workspace(|workspace| sim::sim(workspace, arguments));
+    if let Some((word, arguments)) = words.split_first() {
+        let with_arguments: Option<fn(&Workspace, &[String]) -> ExitCode> = match word.as_str() {
+            "kills" => Some(kills::kills),
+            "sim" => Some(sim::sim),
+            "mutations" => Some(seeded::mutations),
+            "fuzz" => Some(fuzz::fuzz),
+            "golden" => Some(|workspace, _| seeded::golden(workspace)),
+            _ => None,
+        };
+        if let Some(run) = with_arguments {
+            return in_workspace(|workspace| run(workspace, arguments));
+        }
     }
     let [word] = words.as_slice() else {
         return usage();
@@ -95,6 +100,10 @@ usage: cargo xtask COMMAND
   demo              the README's demo at full size, judged by its last line
   kills             SIGKILL of either node at random moments; takes --count N, --seed S, --keep DIR
   sim               simulated states; takes --seeds N, --seed FIRST, --states 2|3, --replay SEED, --threads N
+  mutations         random changes of valid bundles, each to be found in its place; takes --count N, --seed S,
+                    --valid M
+  fuzz              cargo-fuzz on the parsers; takes --seconds N, --target T
+  golden            writes the golden bundles of the present format anew, after a release (services/audit/tests/golden)
   oracles           logs of many sizes and those of a small demo, verified by programs of others
   oracles-logs      the same without the demo
   release-contract  writes proto/released.binpb, after a release (proto/README.md)"

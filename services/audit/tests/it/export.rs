@@ -6,12 +6,15 @@ use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use convenio_log::tile::{encode_bundle, entry_tiles};
-use convenio_log::{Note, SignatureType, TileBuilder, VerifierKey, leaf_hash};
+use convenio_log::{Checkpoint, Note, SignatureType, SignedCheckpoint, TileBuilder, VerifierKey, leaf_hash};
+use convenio_seal::SigningKey;
+use convenio_wire::exchange::v1::EntryParts;
 use prost::Message;
 
 use crate::pair::{CA, Named, Pair, SV, node_name, origin, party};
 
 /// Files of a bundle that is not signed yet.
+#[derive(Clone)]
 pub struct Draft {
     pub exporter: usize,
     pub files: BTreeMap<String, Vec<u8>>,
@@ -51,11 +54,35 @@ pub fn draft(pair: &Pair, exporter: usize) -> Draft {
     Draft { exporter, files, logs }
 }
 
+/// What an exporter holds of one log.
+#[derive(Clone)]
+pub struct Held {
+    pub entries: Vec<Vec<u8>>,
+    pub parts: BTreeMap<u64, EntryParts>,
+    pub checkpoint: SignedCheckpoint,
+    pub kept: BTreeMap<u64, SignedCheckpoint>,
+}
+
+pub fn held(pair: &Pair, node: usize, size: u64) -> Held {
+    let from = &pair.nodes[node];
+    Held {
+        entries: from.log[..size as usize].to_vec(),
+        parts: from.parts.range(..size).map(|(index, parts)| (*index, parts.clone())).collect(),
+        checkpoint: from.cosigned.get(&size).cloned().unwrap_or_else(|| pair.head(node, size)),
+        kept: from.cosigned.range(..size).map(|(size, note)| (*size, note.clone())).collect(),
+    }
+}
+
 fn log(pair: &Pair, node: usize, size: u64, files: &mut BTreeMap<String, Vec<u8>>) -> String {
+    log_files(node, &held(pair, node, size), files)
+}
+
+/// Lays out a log, and returns its line of the manifest.
+pub fn log_files(node: usize, held: &Held, files: &mut BTreeMap<String, Vec<u8>>) -> String {
     let base = folder(node);
-    let entries = &pair.nodes[node].log[..size as usize];
+    let size = held.entries.len() as u64;
     let mut builder = TileBuilder::new();
-    for entry in entries {
+    for entry in &held.entries {
         for full in builder.append(leaf_hash(entry)) {
             files.insert(format!("{base}{}", full.tile()), full.bytes());
         }
@@ -65,11 +92,11 @@ fn log(pair: &Pair, node: usize, size: u64, files: &mut BTreeMap<String, Vec<u8>
     }
     for tile in entry_tiles(size) {
         let first = tile.first_entry() as usize;
-        let bundled = entries[first..first + usize::from(tile.width())].iter().map(Vec::as_slice);
+        let bundled = held.entries[first..first + usize::from(tile.width())].iter().map(Vec::as_slice);
         files.insert(format!("{base}{tile}"), encode_bundle(bundled).unwrap());
     }
     let mut parts: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
-    for (index, entry) in pair.nodes[node].parts.range(..size) {
+    for (index, entry) in held.parts.range(..size) {
         if entry.parts.iter().all(|part| part.part.is_empty()) {
             continue;
         }
@@ -79,12 +106,11 @@ fn log(pair: &Pair, node: usize, size: u64, files: &mut BTreeMap<String, Vec<u8>
         file.extend_from_slice(&bytes);
     }
     files.extend(parts.into_iter().map(|(number, bytes)| (format!("{base}parts/{number:03}"), bytes)));
-    let kept = pair.nodes[node].cosigned.range(..size);
+    let kept = held.kept.iter();
     files.extend(kept.map(|(size, note)| (format!("{base}checkpoints/{size}"), note.to_string().into_bytes())));
-    let latest = pair.nodes[node].cosigned.get(&size).cloned().unwrap_or_else(|| pair.head(node, size));
-    files.insert(format!("{base}checkpoint"), latest.to_string().into_bytes());
-    let root = latest.checkpoint().text();
-    format!("log {} {size} {}\n", origin(node), root.lines().nth(2).unwrap())
+    files.insert(format!("{base}checkpoint"), held.checkpoint.to_string().into_bytes());
+    let head = Checkpoint::new(origin(node), size, builder.root()).unwrap().text();
+    format!("log {} {size} {}\n", origin(node), head.lines().nth(2).unwrap())
 }
 
 fn policy(pair: &Pair) -> String {
@@ -109,17 +135,25 @@ impl Draft {
 
     /// As [`Draft::write`], under the name of another format.
     pub fn write_as(&self, pair: &Pair, dir: &Path, format: &str) {
-        let exporter = format!("exporter {} {}\n", node_name(self.exporter), party(self.exporter));
-        let mut manifest = format!("{format}\nkind full\n{exporter}{}\n", self.logs.concat());
-        for (path, bytes) in &self.files {
-            manifest += &format!("{}  {path}\n", sha256(bytes));
+        for (path, bytes) in self.sealed(format, &pair.nodes[self.exporter].keys.log) {
             let target = dir.join(path);
             fs::create_dir_all(target.parent().unwrap()).unwrap();
             fs::write(target, bytes).unwrap();
         }
+    }
+
+    /// Every file, manifest and its signature included.
+    pub fn sealed(&self, format: &str, key: &SigningKey) -> BTreeMap<String, Vec<u8>> {
+        let exporter = format!("exporter {} {}\n", node_name(self.exporter), party(self.exporter));
+        let mut manifest = format!("{format}\nkind full\n{exporter}{}\n", self.logs.concat());
+        for (path, bytes) in &self.files {
+            manifest += &format!("{}  {path}\n", sha256(bytes));
+        }
         let mut note = Note::new(format!("{format}\nsha256 {}\n", sha256(manifest.as_bytes()))).unwrap();
-        note.sign(&Named(origin(self.exporter), &pair.nodes[self.exporter].keys.log)).unwrap();
-        fs::write(dir.join("manifest"), manifest).unwrap();
-        fs::write(dir.join("manifest.sig"), note.to_string()).unwrap();
+        note.sign(&Named(origin(self.exporter), key)).unwrap();
+        let mut files = self.files.clone();
+        files.insert("manifest".into(), manifest.into_bytes());
+        files.insert("manifest.sig".into(), note.to_string().into_bytes());
+        files
     }
 }

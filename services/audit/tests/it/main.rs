@@ -5,7 +5,9 @@
 mod export;
 mod findings;
 mod flips;
+mod golden;
 mod integrity;
+mod mutations;
 mod page;
 mod pair;
 mod receipt;

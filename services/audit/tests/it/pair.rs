@@ -92,7 +92,12 @@ pub fn pack() -> Pack {
 
 impl Pair {
     pub fn new() -> Self {
-        let entropy = SeededEntropy::new(11);
+        Self::seeded(pack(), 11)
+    }
+
+    /// Two nodes whose keys, salts and record ids follow from `seed`.
+    pub fn seeded(pack: Pack, seed: u64) -> Self {
+        let entropy = SeededEntropy::new(seed);
         let node = |_| Node {
             keys: NodeKeys::generate(&entropy),
             root: SigningKey::generate(&entropy),
@@ -105,7 +110,7 @@ impl Pair {
             judged: 0,
         };
         let nodes = [0, 1].map(node);
-        let mut pair = Self { pack: pack(), nodes, entropy, now_ms: 1_714_000_000_000 };
+        let mut pair = Self { pack, nodes, entropy, now_ms: 1_714_000_000_000 };
         for node in [SV, CA] {
             let manifest = pair.nodes[node].keys.manifest(party(node), node_name(node), 1);
             let authorisation = EpochAuthorisation {

@@ -1,0 +1,4 @@
+convenio-bundle/v1
+sha256 203537f757d835af21b33005ccdbd0fdcfcf69cb866c3d1e812528a57f6afcfa
+
+— node.ca.example/agreements/sv-ca/to/node.sv.example/1 Kb8HfWJI/d62fvrrTjHuyWHSkpfHIrG57zBxYPLKSMTLL1GLhAsChxDTQoHT36cqDkf5B3inz7/L1bPWFhw+5MpchAE=

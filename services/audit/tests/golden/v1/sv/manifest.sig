@@ -1,0 +1,4 @@
+convenio-bundle/v1
+sha256 ab88201a3b585ea155d302eff2b47cae15cf8c4e68b0e8e7086acd01a611cb49
+
+— node.sv.example/agreements/sv-ca/to/node.ca.example/1 Ff0uNhPsyNr8lVtrR0Jv5GcObm5+XcMq4nYux7NFjQ53Ul3RwikbUEWmpeFtwmvidLyW5E26xFFXvJS0Hq9w1i/NEAY=
