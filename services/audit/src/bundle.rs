@@ -5,6 +5,7 @@
 //!                     kind full                                or `kind commitments only`: without parts
 //!                     exporter <node> <party>
 //!                     log <origin> <size> <root base64>        one for each log, sorted
+//!                     journal <origin> <size> <root base64>    one for each epoch of the exporter's journal, sorted
 //!                     <empty line>
 //!                     <sha256 hex>  <path>                     every other file, sorted
 //! manifest.sig        a signed note of two lines, the manifest's first line and `sha256 <hex of the manifest>`,
@@ -19,6 +20,9 @@
 //!     tile/entries/<N>[.p/<W>]                     every entry bundle
 //!     parts/<N>       for entries N·256 to N·256+255: `u32` BE length and encoded `EntryParts`, ascending; entries
 //!                     without a held part are left out, an erased part is empty
+//!                     a journal has the same files; its checkpoints bear the cosignatures of partners' witnesses
+//! rows                `<kind> <id hex> <revision> <sha256 hex>` for each live row of the registry, ascending; in a full bundle
+//! witnessed/<hex sha256(origin)>                   what the exporter's witness cosigned last of another's log
 //! evidence/refusals   JSON lines: what the exporter says it refused locally
 //! ```
 //!
@@ -36,7 +40,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
-pub use manifest::{FORMAT, Files, Kind, LogLine, MAX_LOGS, MAX_MANIFEST, Manifest};
+pub use manifest::{FORMAT, Files, JournalLine, Kind, LogLine, MAX_LOGS, MAX_MANIFEST, Manifest};
 
 use crate::problem::{Check, Problem, Problems, Unusable};
 

@@ -9,6 +9,7 @@ mod compare;
 pub mod evidence;
 pub mod gazette;
 pub mod history;
+pub mod journal;
 pub mod keys;
 pub mod language;
 pub mod moment;

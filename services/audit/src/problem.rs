@@ -271,4 +271,7 @@ pub enum Unusable {
         /// The first bad line.
         problem: String,
     },
+    /// Not the name of a row.
+    #[error("{0}: not a subject, for example workers/<uuid>")]
+    Subject(String),
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use convenio_node::Config;
+use convenio_node::{BundleKind, Config};
 
 use crate::output::say;
 
@@ -38,6 +38,6 @@ pub fn run(args: BundleArgs) -> anyhow::Result<()> {
     let BundleCommand::Export(args) = args.command;
     let config = Config::load(&args.config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let exported = runtime.block_on(convenio_node::export(&config, &args.out))?;
+    let exported = runtime.block_on(convenio_node::export(&config, BundleKind::Full, &args.out))?;
     say(format_args!("{}  {} entries, {} files", args.out.display(), exported.entries, exported.files))
 }

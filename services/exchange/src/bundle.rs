@@ -1,9 +1,10 @@
-//! The bundle that an auditor gets: both logs of every agreement with their tiles and parts, the packs and
-//! ratifications, and what this node refused locally. Written beside a running node; the format is strict, and
+//! The bundle that an auditor gets: both logs of every agreement and the node's journal, with their tiles and parts, the
+//! packs and ratifications, digests of the registry's rows, and what this node refused locally. Written beside a running node; the format is strict, and
 //! `convenio-audit` documents it (`services/audit/src/bundle.rs`).
 
 mod folder;
 mod logs;
+mod rows;
 
 use std::path::Path;
 
@@ -14,15 +15,37 @@ use convenio_seal::vault::Vault;
 use convenio_store::{LogRow, Store, StoreError};
 
 use crate::signer::{Named, log_key, mirror_key};
+use crate::witness::witnessed;
+use crate::{journal, publish};
 use folder::Folder;
 use logs::ExportedLog;
 
 /// Ratifications: party and DSSE envelope.
 pub type Envelopes = Vec<(String, Vec<u8>)>;
 
+/// What a bundle holds beside the entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BundleKind {
+    /// Every part that the node holds, and digests of its registry's rows.
+    Full,
+    /// No part.
+    Commitments,
+}
+
+impl BundleKind {
+    fn line(self) -> &'static str {
+        match self {
+            Self::Full => "kind full",
+            Self::Commitments => "kind commitments only",
+        }
+    }
+}
+
 /// What is exported, and with which keys.
 pub struct Export<'e> {
-    /// Database, for reading.
+    /// What of it.
+    pub kind: BundleKind,
+    /// Database, for reading; of one moment, or the rows may be later than the journal.
     pub store: &'e dyn Store,
     /// Data keys of subjects.
     pub vault: &'e Vault,
@@ -86,12 +109,17 @@ pub async fn export(source: &Export<'_>, out: &Path) -> Result<Exported, ExportE
 }
 
 async fn write(source: &Export<'_>, folder: &mut Folder) -> Result<u64, ExportError> {
-    let mut rows = source.store.logs().await?;
-    rows.retain(|log| log.size > 0 && crate::journal::epoch_of(log).is_none());
-    rows.sort_by(|a, b| a.origin.cmp(&b.origin));
-    let mut exported = Vec::new();
-    for row in &rows {
+    let mut logs = source.store.logs().await?;
+    logs.retain(|log| publish::extent(log) > 0);
+    logs.sort_by(|a, b| a.origin.cmp(&b.origin));
+    let (journals, logs): (Vec<_>, Vec<_>) = logs.into_iter().partition(|log| journal::epoch_of(log).is_some());
+    let (mut exported, mut kept, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    for row in &logs {
         exported.push(logs::write(source, folder, row).await?);
+        keys.push((row.origin.clone(), keys_of(source.store, row).await?));
+    }
+    for row in &journals {
+        kept.push(logs::write(source, folder, row).await?);
     }
     for (pack, ratifications) in &source.packs {
         let digest = hex::encode(pack.digest());
@@ -102,25 +130,31 @@ async fn write(source: &Export<'_>, folder: &mut Folder) -> Result<u64, ExportEr
             folder.write(&format!("ratifications/{digest}/{party}.dsse.json"), envelope)?;
         }
     }
-    folder.write("policy", policy(&exported)?.as_bytes())?;
+    folder.write("policy", policy(&keys)?.as_bytes())?;
     let mut refusals = source.refusals.clone();
     refusals.sort_unstable();
     folder.write("evidence/refusals", refusals.concat().as_bytes())?;
-    sign(source, folder, &exported)?;
-    Ok(exported.iter().map(|log| log.size).sum())
+    for (log, note) in witnessed(source.store).await? {
+        folder.write(&format!("witnessed/{log}"), &note)?;
+    }
+    if source.kind == BundleKind::Full && !kept.is_empty() {
+        rows::write(source.store, folder).await?;
+    }
+    sign(source, folder, &exported, &kept)?;
+    Ok(exported.iter().chain(&kept).map(|log| log.size).sum())
 }
 
 /// Keys that issue and cosign these logs, any one mirror being enough.
-fn policy(logs: &[ExportedLog]) -> Result<String, ExportError> {
+fn policy(logs: &[(String, ManifestKeys)]) -> Result<String, ExportError> {
     let unusable = || ExportError::Logs("the keys of a log cannot be named".to_owned());
     let mut text = String::new();
-    for log in logs {
-        let key = log_key(&log.origin, &log.keys.log).ok_or_else(unusable)?;
+    for (origin, keys) in logs {
+        let key = log_key(origin, &keys.log).ok_or_else(unusable)?;
         text.push_str(&format!("log {key}\n"));
     }
     let mut mirrors: Vec<VerifierKey> = Vec::new();
-    for log in logs {
-        let key = mirror_key(&log.keys.node, log.keys.version, &log.keys.mirror).ok_or_else(unusable)?;
+    for (_, keys) in logs {
+        let key = mirror_key(&keys.node, keys.version, &keys.mirror).ok_or_else(unusable)?;
         if !mirrors.contains(&key) {
             mirrors.push(key);
         }
@@ -134,11 +168,18 @@ fn policy(logs: &[ExportedLog]) -> Result<String, ExportError> {
     Ok(text)
 }
 
-fn sign(source: &Export<'_>, folder: &mut Folder, logs: &[ExportedLog]) -> Result<(), ExportError> {
+fn sign(
+    source: &Export<'_>,
+    folder: &mut Folder,
+    logs: &[ExportedLog],
+    journals: &[ExportedLog],
+) -> Result<(), ExportError> {
     let own = logs.iter().find(|log| log.own).ok_or_else(|| ExportError::Logs("the node has no log yet".to_owned()))?;
-    let mut head = format!("convenio-bundle/v1\nkind full\nexporter {} {}\n", source.node, source.party);
-    for log in logs {
-        head.push_str(&format!("log {} {} {}\n", log.origin, log.size, log.root));
+    let (kind, node, party) = (source.kind.line(), source.node, source.party);
+    let mut head = format!("convenio-bundle/v1\n{kind}\nexporter {node} {party}\n");
+    let named = logs.iter().map(|log| ("log", log)).chain(journals.iter().map(|log| ("journal", log)));
+    for (what, log) in named {
+        head.push_str(&format!("{what} {} {} {}\n", log.origin, log.size, log.root));
     }
     let digest = folder.manifest(&head)?;
     let text = format!("convenio-bundle/v1\nsha256 {digest}\n");

@@ -13,7 +13,7 @@ use convenio_seal::commitment::commit;
 use convenio_seal::journal::{JOURNAL_CLASS, JournalOrigin, row_digest};
 use convenio_seal::vault::{DataKeyId, VaultError};
 use convenio_store::{
-    Deed, Kind, LogId, LogRow, Note, ResourceRow, Staged, StagedPart, Store, StoreError, SubjectKeyRow, Work, Writes,
+    Deed, Kind, LogId, LogRow, Note, ResourceKey, ResourceRow, Staged, StagedPart, Store, StoreError, SubjectKeyRow, Work, Writes,
 };
 use convenio_wire::exchange::v1::{JournalAction, JournalEntry, JournalPart, JournalRow, SaltedPart};
 use futures::FutureExt;
@@ -24,6 +24,8 @@ use crate::outbound::seal::{Sealer, at_rest, fresh_record_id, keyed};
 
 /// Rows of one entry at most; a job that changed more gets several entries.
 const MAX_ROWS: usize = 1000;
+/// Subject of what was erased; it tells no more than identifiers of entries, and stays.
+const ERASURES: Ref = Ref(*b"journal/erasures");
 /// What concerns nobody alone is sealed for this long with one key, ms.
 const PERIOD_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
@@ -83,6 +85,38 @@ pub async fn open(core: &Core, epoch: u64) -> Result<(), StoreError> {
         Ok(())
     };
     core.write(move |work| std::future::ready(open(work)).boxed()).await
+}
+
+/// Erases what the journal tells of one worker or placement, at the end of its retention: the parts go, and their data key
+/// once this is committed. Which entries lost their part stands in the journal.
+///
+/// # Errors
+/// The database's.
+pub async fn erase(work: &mut Work, about: ResourceKey) -> Result<u64, StoreError> {
+    work.note(Deed::Erased, [about]);
+    erase_key(work, key_subject(about.1)).await
+}
+
+/// Erases what the journal tells of several or nobody, of the thirty days in which `time_ms` lies.
+///
+/// # Errors
+/// The database's.
+pub async fn erase_period(work: &mut Work, time_ms: u64) -> Result<u64, StoreError> {
+    erase_key(work, period_subject(time_ms)).await
+}
+
+async fn erase_key(work: &mut Work, subject: Ref) -> Result<u64, StoreError> {
+    let Some(key) = work.subject_key(subject).await? else { return Ok(0) };
+    let mut erased = Vec::new();
+    for part in work.parts_of_key(key).await? {
+        let entry = work.entries(part.log, part.index, part.index + 1).await?.pop().ok_or(StoreError::Corrupt("part"))?;
+        work.drop_part(part.log, part.index, part.part);
+        erased.push((part.index, entry.record_id));
+    }
+    work.drop_subject_key(subject);
+    let count = erased.len() as u64;
+    work.note_erased(erased);
+    Ok(count)
 }
 
 /// Makes sure that there is a journal to write to: of a new node, epoch 1.
@@ -177,7 +211,7 @@ fn stage_one(
 fn parts(job: Done, now_ms: u64) -> Vec<(Ref, JournalPart)> {
     let noted: Vec<_> = job.note.iter().flat_map(|note| &note.rows).map(|(kind, id)| read_row(*kind, *id)).collect();
     let count = job.note.as_ref().filter(|_| job.rows.is_empty()).map_or(0, |note| note.count);
-    let action = match job.note.map(|note| note.deed) {
+    let action = match job.note.as_ref().map(|note| note.deed) {
         Some(Deed::Erased) => JournalAction::Erased,
         Some(Deed::Held) => JournalAction::Held,
         Some(Deed::Exported) => JournalAction::Exported,
@@ -185,6 +219,7 @@ fn parts(job: Done, now_ms: u64) -> Vec<(Ref, JournalPart)> {
         _ if !job.rows.is_empty() => JournalAction::Written,
         _ => JournalAction::Read,
     };
+    let erased = job.note.as_ref().map(|note| note.erased.clone()).unwrap_or_default();
     let mut rows: Vec<Changed> = job.rows;
     let same = |a: &JournalRow, b: &JournalRow| (a.kind, &a.id) == (b.kind, &b.id);
     let unchanged: Vec<_> = noted.into_iter().filter(|n| !rows.iter().any(|r| same(&r.row, &n.row))).collect();
@@ -199,12 +234,27 @@ fn parts(job: Done, now_ms: u64) -> Vec<(Ref, JournalPart)> {
             rows: rows.iter().map(|changed| changed.row.clone()).collect(),
             count,
         };
-        (subject_of(rows, now_ms), part)
+        // Of an erasure its own data key must not be the one that goes.
+        let erasure = action == JournalAction::Erased;
+        (if erasure { key_subject(ERASURES) } else { subject_of(rows, now_ms) }, part)
     };
-    if rows.is_empty() {
+    if rows.is_empty() && erased.is_empty() {
         return vec![part(&[], count)];
     }
-    rows.chunks(MAX_ROWS).map(|rows| part(rows, count)).collect()
+    let mut parts: Vec<_> = rows.chunks(MAX_ROWS).map(|rows| part(rows, count)).collect();
+    // Each names again about whom: the auditor has to know what an erased entry could have told.
+    let about: Vec<JournalRow> = rows.into_iter().map(|changed| changed.row).take(1).collect();
+    for entries in erased.chunks(MAX_ROWS) {
+        let (subject, mut erasure) = part(&[], 0);
+        erasure.rows = about.iter().cloned().chain(entries.iter().map(erased_row)).collect();
+        parts.push((subject, erasure));
+    }
+    parts
+}
+
+/// The row that names a journal entry whose part is gone: of no kind, its record id, its index.
+fn erased_row((index, record_id): &(u64, RecordId)) -> JournalRow {
+    JournalRow { kind: 0, id: record_id.0.to_vec(), revision: *index, digest: Vec::new() }
 }
 
 /// The one worker that the rows are about, else the one placement, else the period.

@@ -223,6 +223,15 @@ fn cosigned_now(
     Ok(note)
 }
 
+/// What this node's witness cosigned last, of each log that is not its own: the log's folder, and the note.
+///
+/// # Errors
+/// The database's.
+pub async fn witnessed(store: &dyn Store) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    let states = store.states(STATES, "", MAX_LOGS).await?;
+    let named = |key: &str| key.strip_prefix(STATES).unwrap_or(key).to_owned();
+    Ok(states.into_iter().map(|row| (named(&row.key), row.body)).collect())
+}
 /// Checkpoints of an own log as third witnesses have cosigned them, one of each witness.
 ///
 /// # Errors

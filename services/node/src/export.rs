@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use convenio_exchange::bundle::{self, Export, ExportError, Exported};
+use convenio_exchange::bundle::{self, BundleKind, Export, ExportError, Exported};
 use convenio_registry::refusal::NotedRefusal;
 use convenio_seal::dsse::Envelope;
 use convenio_seal::root::RatifiedBy;
@@ -40,19 +40,20 @@ pub enum BundleError {
 ///
 /// # Errors
 /// [`BundleError`]; nothing is left in `out` then.
-pub async fn export(config: &Config, out: &Path) -> Result<Exported, BundleError> {
-    let store = SqliteStore::open_read_only(&config.database).await?;
-    let exported = write(config, &store, out).await;
+pub async fn export(config: &Config, kind: BundleKind, out: &Path) -> Result<Exported, BundleError> {
+    let store = SqliteStore::open_snapshot(&config.database).await?;
+    let exported = write(config, &store, kind, out).await;
     store.close().await;
     exported
 }
 
-async fn write(config: &Config, store: &SqliteStore, out: &Path) -> Result<Exported, BundleError> {
+async fn write(config: &Config, store: &SqliteStore, kind: BundleKind, out: &Path) -> Result<Exported, BundleError> {
     let refused = |source| BundleError::Vault { path: config.data_keys.display().to_string(), source };
     let vault = Vault::open_read_only(&config.data_keys).map_err(refused)?;
     let packs = config.agreements.iter();
     let packs = packs.map(|(pack, _)| (pack.as_ref().clone(), ratifications(config, &pack.digest())));
     let export = Export {
+        kind,
         store,
         vault: &vault,
         keys: &config.keys,

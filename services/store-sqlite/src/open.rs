@@ -77,6 +77,18 @@ pub(crate) async fn readers(path: &Path) -> Result<SqlitePool, StoreError> {
     pool(READERS).connect_with(options).await.map_err(|e| unusable(path, &e))
 }
 
+/// One connection that reads, always as the database is now.
+pub(crate) async fn snapshot(path: &Path) -> Result<SqlitePool, StoreError> {
+    let options = options(path).read_only(true).pragma("cache_size", "-2048");
+    let pool = pool(1).after_connect(|conn, _| {
+        Box::pin(async move {
+            // The snapshot is taken by the first statement that reads.
+            sqlx::raw_sql("BEGIN; SELECT count(*) FROM sqlite_schema").execute(conn).await.map(drop)
+        })
+    });
+    pool.connect_with(options).await.map_err(|e| unusable(path, &e))
+}
+
 /// Checks that the schema is one that this version reads.
 pub(crate) async fn check_schema(path: &Path, readers: &SqlitePool) -> Result<(), StoreError> {
     let newest = sqlx::migrate!().iter().map(|migration| migration.version).max();

@@ -63,6 +63,17 @@ impl SqliteStore {
         Ok(Arc::new(Self { readers, writer: None }))
     }
 
+    /// Opens the database at `path` for reading as it is now, whatever is written meanwhile. One statement at a time; not
+    /// for long, for the file cannot shrink until it is closed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`], which names the file.
+    pub async fn open_snapshot(path: &Path) -> Result<Arc<Self>, StoreError> {
+        let readers = open::snapshot(path).await?;
+        open::check_schema(path, &readers).await?;
+        Ok(Arc::new(Self { readers, writer: None }))
+    }
+
     /// Waits for what runs, then closes the file. What is dropped without this is as durable, and slower to open.
     pub async fn close(&self) {
         self.readers.close().await;

@@ -122,6 +122,23 @@ async fn a_second_opener_is_refused_but_may_read() {
 }
 
 #[tokio::test]
+async fn a_snapshot_stays_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("node.db");
+    assert!(SqliteStore::open_snapshot(&path).await.is_err());
+    let store = SqliteStore::open(&path, NODE).await.unwrap();
+    commit(&store, worker(1)).await.unwrap();
+    let snapshot = SqliteStore::open_snapshot(&path).await.unwrap();
+    commit(&store, worker(2)).await.unwrap();
+    for _ in 0..3 {
+        let rows = snapshot.resources(Kind::Worker, None, 10).await.unwrap();
+        assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [Ref([1; 16])]);
+    }
+    assert_eq!(store.resources(Kind::Worker, None, 10).await.unwrap().len(), 2);
+    snapshot.close().await;
+}
+
+#[tokio::test]
 async fn a_truncated_file_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("node.db");

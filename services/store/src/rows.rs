@@ -26,6 +26,21 @@ pub enum Kind {
     Refusal = 9,
 }
 
+impl Kind {
+    /// Every kind, ascending.
+    pub const ALL: [Self; 9] = [
+        Self::Agency,
+        Self::Employer,
+        Self::JobOrder,
+        Self::Worker,
+        Self::Contract,
+        Self::Placement,
+        Self::Pairwise,
+        Self::WelfareContact,
+        Self::Refusal,
+    ];
+}
+
 /// Key of a registry record.
 pub type ResourceKey = (Kind, Ref);
 

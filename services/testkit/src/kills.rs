@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use convenio_faultproxy::FaultProxy;
 use convenio_model::{Clock, Entropy, SeededEntropy, SystemClock, SystemEntropy};
-use convenio_node::{Config, Node};
+use convenio_node::{BundleKind, Config, Node};
 use convenio_seal::vault::Vault;
 use convenio_wire::node::v1::{Exchange, GetRecordRequest};
 use convenio_wire::registry::v1 as registry;
@@ -254,7 +254,7 @@ impl Run {
         let mut bundles = Vec::new();
         for party in PARTIES {
             let bundle = self.site.path(party).join("bundle");
-            convenio_node::export(&Config::load(&self.site.config(party))?, &bundle).await?;
+            convenio_node::export(&Config::load(&self.site.config(party))?, BundleKind::Full, &bundle).await?;
             bundles.push(bundle);
         }
         compare(&bundles[0], &bundles[1], &trust)?;

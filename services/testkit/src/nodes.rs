@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use convenio_faultproxy::FaultProxy;
 use convenio_model::{Clock, ManualClock, Ref, SeededEntropy};
-use convenio_node::{Config, Node};
+use convenio_node::{BundleKind, Config, Node};
 use convenio_seal::vault::Vault;
 use convenio_wire::registry::v1 as registry;
 use convenio_wire::r#type::v1 as value;
@@ -122,7 +122,7 @@ impl Nodes {
         for party in ["sv", "ca"] {
             let config = Config::load(&self.site.config(party)).unwrap();
             let bundle = self.site.path(party).join("bundle");
-            convenio_node::export(&config, &bundle).await.unwrap();
+            convenio_node::export(&config, BundleKind::Full, &bundle).await.unwrap();
             out.push(bundle);
         }
         out.try_into().unwrap()

@@ -1,7 +1,7 @@
 //! The manifest: every file of a bundle with its hash.
 
 use convenio_log::{Checkpoint, Hash};
-use convenio_seal::LogOrigin;
+use convenio_seal::{JournalOrigin, LogOrigin};
 
 /// First line of the format that this version reads.
 pub const FORMAT: &str = "convenio-bundle/v1";
@@ -25,6 +25,19 @@ pub struct LogLine {
     pub root: Hash,
 }
 
+/// A journal that the bundle holds: a log of its exporter alone.
+#[derive(Debug, Clone)]
+pub struct JournalLine {
+    /// Its origin.
+    pub origin: JournalOrigin,
+    /// The origin's text.
+    pub name: String,
+    /// Number of entries.
+    pub size: u64,
+    /// Root hash at that size.
+    pub root: Hash,
+}
+
 /// A manifest whose form is right; nothing in it is verified.
 #[derive(Debug, Clone)]
 pub struct Manifest {
@@ -36,6 +49,8 @@ pub struct Manifest {
     pub party: String,
     /// Logs, sorted by origin.
     pub logs: Vec<LogLine>,
+    /// Journals, sorted by origin.
+    pub journals: Vec<JournalLine>,
     /// Whether parts are there.
     pub kind: Kind,
     /// Files with their SHA-256, sorted by path.
@@ -140,12 +155,20 @@ impl Manifest {
             return Err((at, "names no node and party"));
         }
         let mut logs: Vec<LogLine> = Vec::new();
+        let mut journals: Vec<JournalLine> = Vec::new();
         loop {
             let (text, at) = line("has no files")?;
             if text.is_empty() {
                 break;
             }
-            let log = log_line(text).ok_or((at, "is not `log <origin> <size> <root>`"))?;
+            if let Some(journal) = journal_line(text) {
+                if journals.last().is_some_and(|last| last.name >= journal.name) || journals.len() >= MAX_LOGS {
+                    return Err((at, "is out of order, repeated, or one journal too many"));
+                }
+                journals.push(journal);
+                continue;
+            }
+            let log = log_line(text).filter(|_| journals.is_empty()).ok_or((at, "is not `log <origin> <size> <root>`"))?;
             if logs.last().is_some_and(|last| last.name >= log.name) || logs.len() >= MAX_LOGS {
                 return Err((at, "is out of order, repeated, or one log too many"));
             }
@@ -164,20 +187,29 @@ impl Manifest {
             starts.push(u32::try_from(start).map_err(|_| (at, "is past the longest manifest"))?);
         }
         starts.shrink_to_fit();
-        Ok(Self { format, node, party, logs, kind, files: Files { text: bytes, starts } })
+        Ok(Self { format, node, party, logs, journals, kind, files: Files { text: bytes, starts } })
     }
 }
 
 fn log_line(text: &str) -> Option<LogLine> {
-    let mut fields = text.strip_prefix("log ")?.split(' ');
+    let (name, head) = head_line(text.strip_prefix("log ")?)?;
+    Some(LogLine { origin: name.parse().ok()?, name: name.to_owned(), size: head.size(), root: head.root() })
+}
+
+fn journal_line(text: &str) -> Option<JournalLine> {
+    let (name, head) = head_line(text.strip_prefix("journal ")?)?;
+    Some(JournalLine { origin: name.parse().ok()?, name: name.to_owned(), size: head.size(), root: head.root() })
+}
+
+/// `<origin> <size> <root>`.
+fn head_line(text: &str) -> Option<(&str, Checkpoint)> {
+    let mut fields = text.split(' ');
     let (name, size, root) = (fields.next()?, fields.next()?, fields.next()?);
     if fields.next().is_some() {
         return None;
     }
     // A checkpoint's text has the same three items in the same spelling.
-    let head = Checkpoint::parse_text(&format!("{name}\n{size}\n{root}\n")).ok()?;
-    let origin = name.parse().ok()?;
-    Some(LogLine { origin, name: name.to_owned(), size: head.size(), root: head.root() })
+    Some((name, Checkpoint::parse_text(&format!("{name}\n{size}\n{root}\n")).ok()?))
 }
 
 fn file_line(text: &str) -> Option<&str> {

@@ -125,6 +125,7 @@ impl Run<'_> {
         self.entries(bundle, &mut logs, &packs, &ids)?;
         revocation::check(&logs, bundle, &revoked, &mut self.problems, &mut self.findings);
         self.outside(bundle, &logs, &packs);
+        crate::journal::verify(bundle, &self.book, &mut self.problems);
         let refusals = match bundle.read(REFUSALS, evidence::MAX_REFUSALS, &mut self.problems) {
             Some(bytes) => evidence::parse(&bytes, &mut self.problems),
             None => Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
@@ -13,6 +14,21 @@ pub(super) struct Folder {
     out: PathBuf,
     partial: PathBuf,
     hashes: BTreeMap<String, String>,
+}
+
+/// A file in the making.
+pub(super) struct Pieces {
+    path: String,
+    full: PathBuf,
+    file: BufWriter<fs::File>,
+    hash: digest::Context,
+}
+
+impl Pieces {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
+        self.hash.update(bytes);
+        self.file.write_all(bytes).map_err(io(&self.full))
+    }
 }
 
 impl Folder {
@@ -33,6 +49,23 @@ impl Folder {
     pub(super) fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), ExportError> {
         self.put(path, bytes)?;
         self.hashes.insert(path.to_owned(), sha256(bytes));
+        Ok(())
+    }
+
+    /// Begins a file that is written piece by piece.
+    pub(super) fn begin(&self, path: &str) -> Result<Pieces, ExportError> {
+        let full = self.partial.join(path);
+        if let Some(parent) = full.parent() {
+            fs::create_dir_all(parent).map_err(io(parent))?;
+        }
+        let file = BufWriter::new(fs::File::create(&full).map_err(io(&full))?);
+        Ok(Pieces { path: path.to_owned(), full, file, hash: digest::Context::new(&digest::SHA256) })
+    }
+
+    /// Ends a file that was begun.
+    pub(super) fn end(&mut self, mut pieces: Pieces) -> Result<(), ExportError> {
+        pieces.file.flush().map_err(io(&pieces.full))?;
+        self.hashes.insert(pieces.path, hex::encode(pieces.hash.finish()));
         Ok(())
     }
 

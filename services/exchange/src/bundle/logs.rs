@@ -1,19 +1,21 @@
 //! One log in a bundle: head, kept checkpoints, tiles of every level, entries, parts. Read a tile's width at a time.
 
-use aws_lc_rs::digest;
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use convenio_log::tile::{encode_bundle, entry_tiles, tiles};
-use convenio_log::{Checkpoint, Hash};
-use convenio_seal::manifest::ManifestKeys;
-use convenio_store::{EntryRow, LogRow, Store};
+use convenio_log::{Checkpoint, Hash, SignedCheckpoint};
+use convenio_store::{EntryRow, LogRow, Store, StoreError};
 use prost::Message;
 
 use super::folder::Folder;
-use super::{Export, ExportError, keys_of};
+use super::{BundleKind, Export, ExportError};
+use crate::publish::merge;
 use crate::reading::parts_of;
 use crate::signer::Named;
 use crate::tiles::{bytes, head_at};
+use crate::witness::cosigned;
 
 /// A log as it was exported.
 pub(super) struct ExportedLog {
@@ -21,18 +23,13 @@ pub(super) struct ExportedLog {
     pub own: bool,
     pub size: u64,
     pub root: String,
-    pub keys: ManifestKeys,
 }
 
 pub(super) async fn write(source: &Export<'_>, folder: &mut Folder, log: &LogRow) -> Result<ExportedLog, ExportError> {
-    let base = format!("logs/{}", hex::encode(digest::digest(&digest::SHA256, log.origin.as_bytes())));
-    let size = if log.own { log.size } else { log.cosigned_size };
+    let base = format!("logs/{}", crate::publish::folder(&log.origin));
+    let size = crate::publish::extent(log);
     let head = head_at(source.store, log.id, size).await?;
-    let note = note(source, log, size, head.root)?;
-    folder.write(&format!("{base}/checkpoint"), &note)?;
-    if log.own && log.cosigned_size < size && !log.cosigned.is_empty() {
-        folder.write(&format!("{base}/checkpoints/{}", log.cosigned_size), &log.cosigned)?;
-    }
+    write_heads(source, folder, &base, log, size, head.root).await?;
     write_tiles(source.store, folder, &base, log, size).await?;
     for tile in entry_tiles(size) {
         let end = (tile.first_entry() + u64::from(tile.width())).min(size);
@@ -40,25 +37,51 @@ pub(super) async fn write(source: &Export<'_>, folder: &mut Folder, log: &LogRow
         let bundle = encode_bundle(rows.iter().map(|row| row.bytes.as_slice()));
         let bundle = bundle.map_err(|_| ExportError::Logs(format!("{}: an entry is too long", log.origin)))?;
         folder.write(&format!("{base}/{tile}"), &bundle)?;
-        let parts = parts(source, log, &rows).await?;
+        let parts = match source.kind {
+            BundleKind::Full => parts(source, log, &rows).await?,
+            BundleKind::Commitments => Vec::new(),
+        };
         if !parts.is_empty() {
             let number = tile_number(tile.index());
             folder.write(&format!("{base}/parts/{number}"), &parts)?;
         }
     }
-    let keys = keys_of(source.store, log).await?;
-    Ok(ExportedLog { origin: log.origin.clone(), own: log.own, size, root: STANDARD.encode(head.root), keys })
+    Ok(ExportedLog { origin: log.origin.clone(), own: log.own, size, root: STANDARD.encode(head.root) })
 }
 
-/// The head as a note: as cosigned if it is, else signed now.
-fn note(source: &Export<'_>, log: &LogRow, size: u64, root: [u8; 32]) -> Result<Vec<u8>, ExportError> {
-    if log.cosigned_size == size && !log.cosigned.is_empty() {
-        return Ok(log.cosigned.clone());
+/// The head with every cosignature of it that is held, as cosigned if it is, else signed now; and what the partner or a
+/// witness cosigned before.
+async fn write_heads(
+    source: &Export<'_>,
+    folder: &mut Folder,
+    base: &str,
+    log: &LogRow,
+    size: u64,
+    root: [u8; 32],
+) -> Result<(), ExportError> {
+    let corrupt = |_| StoreError::Corrupt("checkpoint");
+    let mut kept: BTreeMap<u64, SignedCheckpoint> = BTreeMap::new();
+    if !log.cosigned.is_empty() {
+        kept.insert(log.cosigned_size, SignedCheckpoint::parse(&log.cosigned).map_err(corrupt)?);
     }
+    if log.own && !kept.contains_key(&size) {
+        kept.insert(size, signed(source, log, size, root)?);
+    }
+    for other in cosigned(source.store, &log.origin).await? {
+        let note = kept.entry(other.checkpoint().size()).or_insert_with(|| other.clone());
+        merge(note, &other);
+    }
+    for (of, note) in kept.range(..=size) {
+        let path = if *of == size { format!("{base}/checkpoint") } else { format!("{base}/checkpoints/{of}") };
+        folder.write(&path, note.to_string().as_bytes())?;
+    }
+    Ok(())
+}
+
+fn signed(source: &Export<'_>, log: &LogRow, size: u64, root: [u8; 32]) -> Result<SignedCheckpoint, ExportError> {
     let failed = || ExportError::Logs(format!("{}: its head cannot be signed", log.origin));
     let checkpoint = Checkpoint::new(log.origin.as_str(), size, Hash::from(root)).map_err(|_| failed())?;
-    let signer = Named { name: &log.origin, key: &source.keys.log };
-    Ok(checkpoint.sign(&signer).map_err(|_| failed())?.to_string().into_bytes())
+    checkpoint.sign(&Named { name: &log.origin, key: &source.keys.log }).map_err(|_| failed())
 }
 
 async fn write_tiles(

@@ -79,6 +79,17 @@ pub(crate) fn at_rest(
     Ok(StagedPart { key_id: key.0, sealed })
 }
 
+/// Opens what [`at_rest`] made, or says why that cannot be.
+pub(crate) fn open_part(
+    vault: &Vault,
+    key_id: [u8; 16],
+    record_id: RecordId,
+    number: usize,
+    sealed: &[u8],
+) -> Result<Vec<u8>, VaultError> {
+    vault.unseal(DataKeyId(key_id), &bound_to(record_id, number), sealed)
+}
+
 /// Opens what [`at_rest`] made; None if its key was destroyed.
 pub(crate) fn from_rest(
     vault: &Vault,
@@ -87,7 +98,7 @@ pub(crate) fn from_rest(
     number: usize,
     sealed: &[u8],
 ) -> Result<Option<SaltedPart>, StoreError> {
-    match vault.unseal(DataKeyId(key_id), &bound_to(record_id, number), sealed) {
+    match open_part(vault, key_id, record_id, number, sealed) {
         Ok(plain) => SaltedPart::decode(plain.as_slice()).map(Some).map_err(|_| StoreError::Corrupt("part")),
         Err(VaultError::Destroyed) => Ok(None),
         Err(error) => Err(vault_failed(error)),

@@ -1,5 +1,7 @@
 //! What a job did, for whoever keeps the node's journal: the rows that it changed, and what it says of itself.
 
+use convenio_model::RecordId;
+
 use super::Work;
 use crate::rows::*;
 
@@ -25,6 +27,8 @@ pub struct Note {
     pub rows: Vec<ResourceKey>,
     /// Records concerned.
     pub count: u64,
+    /// Journal entries (index, record id) whose parts were erased, all of them.
+    pub erased: Vec<(u64, RecordId)>,
 }
 
 impl Note {
@@ -36,7 +40,7 @@ impl Work {
     /// Says of the open job, beside the rows that it changes, that it did `deed` to `rows`. Said twice, the rows add up,
     /// and a deed other than [`Deed::Read`] stands.
     pub fn note(&mut self, deed: Deed, rows: impl IntoIterator<Item = ResourceKey>) {
-        let note = self.layer().note.get_or_insert(Note { deed, rows: Vec::new(), count: 0 });
+        let note = self.layer().note.get_or_insert(Note { deed, rows: Vec::new(), count: 0, erased: Vec::new() });
         if note.deed == Deed::Read {
             note.deed = deed;
         }
@@ -45,6 +49,14 @@ impl Work {
             if note.rows.len() < Note::MAX_ROWS && !note.rows.contains(&row) {
                 note.rows.push(row);
             }
+        }
+    }
+
+    /// Says of the open job that it erased the parts of these entries of the journal (index, record id).
+    pub fn note_erased(&mut self, entries: impl IntoIterator<Item = (u64, RecordId)>) {
+        self.note(Deed::Erased, []);
+        if let Some(note) = &mut self.layer().note {
+            note.erased.extend(entries);
         }
     }
 
