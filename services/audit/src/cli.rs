@@ -1,6 +1,7 @@
 //! The command line: one command, one answer on stdout, one exit code.
 
 mod ask;
+mod journal;
 mod progress;
 mod prove;
 mod report;
@@ -52,6 +53,8 @@ enum Command {
     Replay(ask::ReplayArgs),
     /// One placement's, job order's or agency's history from both logs.
     Show(ask::ShowArgs),
+    /// Are the registry's rows as the journal left them, or who read whom?
+    Journal(journal::Args),
     /// A receipt of one record, or the check of one.
     Prove(prove::Args),
     /// Checks a signed verdict.
@@ -130,6 +133,7 @@ pub fn run(cli: Cli) -> Result<u8, Unusable> {
         Command::Report(args) => report::run(args),
         Command::Replay(args) => ask::replay(args),
         Command::Show(args) => ask::show(args),
+        Command::Journal(args) => journal::run(args),
         Command::Prove(args) => prove::run(args),
         Command::Verdict { command } => report::verdict(command),
         Command::Key { file } => report::key(&file),

@@ -29,7 +29,7 @@ use serde::Serialize;
 use crate::audit::Options;
 use crate::bundle::{Bundle, LogLine};
 use crate::evidence::LocalRefusal;
-use crate::keys::Opening;
+use crate::keys::{KeyBook, Opening};
 use crate::problem::{Problem, Unusable};
 
 use heads::Head;
@@ -174,6 +174,8 @@ pub(crate) struct Checked {
     pub(crate) logs: Vec<CheckedLog>,
     pub(crate) packs: BTreeMap<[u8; 32], Pack>,
     pub(crate) refusals: Vec<LocalRefusal>,
+    /// Keys of the nodes whose logs are here.
+    pub(crate) book: KeyBook,
     /// Where the files of [`CheckedLog`] lie; goes last.
     #[expect(dead_code, reason = "held for its end")]
     pub(crate) work: Option<store::Work>,

@@ -13,7 +13,8 @@ use convenio_seal::commitment::commit;
 use convenio_seal::journal::{JOURNAL_CLASS, JournalOrigin, row_digest};
 use convenio_seal::vault::{DataKeyId, VaultError};
 use convenio_store::{
-    Deed, Kind, LogId, LogRow, Note, ResourceKey, ResourceRow, Staged, StagedPart, Store, StoreError, SubjectKeyRow, Work, Writes,
+    Deed, Kind, LogId, LogRow, Note, ResourceKey, ResourceRow, Staged, StagedPart, Store, StoreError, SubjectKeyRow,
+    Work, Writes,
 };
 use convenio_wire::exchange::v1::{JournalAction, JournalEntry, JournalPart, JournalRow, SaltedPart};
 use futures::FutureExt;
@@ -109,7 +110,8 @@ async fn erase_key(work: &mut Work, subject: Ref) -> Result<u64, StoreError> {
     let Some(key) = work.subject_key(subject).await? else { return Ok(0) };
     let mut erased = Vec::new();
     for part in work.parts_of_key(key).await? {
-        let entry = work.entries(part.log, part.index, part.index + 1).await?.pop().ok_or(StoreError::Corrupt("part"))?;
+        let entry =
+            work.entries(part.log, part.index, part.index + 1).await?.pop().ok_or(StoreError::Corrupt("part"))?;
         work.drop_part(part.log, part.index, part.part);
         erased.push((part.index, entry.record_id));
     }

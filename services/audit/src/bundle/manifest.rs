@@ -168,7 +168,8 @@ impl Manifest {
                 journals.push(journal);
                 continue;
             }
-            let log = log_line(text).filter(|_| journals.is_empty()).ok_or((at, "is not `log <origin> <size> <root>`"))?;
+            let log =
+                log_line(text).filter(|_| journals.is_empty()).ok_or((at, "is not `log <origin> <size> <root>`"))?;
             if logs.last().is_some_and(|last| last.name >= log.name) || logs.len() >= MAX_LOGS {
                 return Err((at, "is out of order, repeated, or one log too many"));
             }

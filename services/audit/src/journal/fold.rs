@@ -150,7 +150,8 @@ impl Fold {
             };
             said.live(key, revision, digest);
         }
-        let mut gone: Vec<_> = self.rows.iter().filter(|(key, last)| last.digest.is_some() && !seen.contains(*key)).collect();
+        let mut gone: Vec<_> =
+            self.rows.iter().filter(|(key, last)| last.digest.is_some() && !seen.contains(*key)).collect();
         gone.sort_unstable_by_key(|(key, _)| **key);
         gone.into_iter().for_each(|(key, last)| said.gone(*key, last));
     }

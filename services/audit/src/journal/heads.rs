@@ -13,7 +13,11 @@ use crate::verify::Checked;
 /// Sizes at which a bundle holds a checkpoint of a journal; what cannot be read is told by [`check`].
 pub(super) fn sizes(bundle: &Bundle, line: &JournalLine) -> BTreeSet<u64> {
     let mut unread = Problems::default();
-    paths(bundle, line).iter().filter_map(|path| parse(bundle, path, line, &mut unread)).map(|s| head(&s).size()).collect()
+    paths(bundle, line)
+        .iter()
+        .filter_map(|path| parse(bundle, path, line, &mut unread))
+        .map(|s| head(&s).size())
+        .collect()
 }
 
 /// Checks every checkpoint of a journal, with `roots` also what they say; gives the largest size that a partner's witness
@@ -79,12 +83,7 @@ pub(super) fn witnessed(
 }
 
 /// Whether a journal still begins with what the partner's witness cosigned.
-pub(super) fn agrees(
-    line: &JournalLine,
-    theirs: &Checkpoint,
-    roots: &BTreeMap<u64, Hash>,
-    problems: &mut Problems,
-) {
+pub(super) fn agrees(line: &JournalLine, theirs: &Checkpoint, roots: &BTreeMap<u64, Hash>, problems: &mut Problems) {
     let bad = |text: String, reason| Problem::new(Check::Checkpoint, text).because(reason).of(&line.name);
     if theirs.size() > line.size {
         let text = format!("the partner's witness saw {} entries, {} are here", theirs.size(), line.size);
@@ -136,7 +135,8 @@ fn cosigned(signed: &SignedCheckpoint, line: &JournalLine, keys: &[ManifestKeys]
     let mut found = false;
     for keys in keys.iter().filter(|keys| keys.node != line.origin.node) {
         let name = format!("{}/witness/{}", keys.node, keys.version);
-        let key = VerifierKey::new(name, SignatureType::CosignatureV1, keys.witness.raw()).map_err(|e| e.to_string())?;
+        let key =
+            VerifierKey::new(name, SignatureType::CosignatureV1, keys.witness.raw()).map_err(|e| e.to_string())?;
         if signed.note().signatures().iter().any(|signature| signature.is_by(&key)) {
             cosignature::verify(signed, &key).map_err(|error| error.to_string())?;
             found = true;

@@ -1,6 +1,7 @@
 //! Who read whom.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use convenio_model::Ref;
@@ -72,6 +73,30 @@ pub fn accesses(
         });
     }
     Ok(found)
+}
+
+impl Accesses {
+    /// For people: one line an entry.
+    #[must_use]
+    pub fn text(&self) -> String {
+        if !self.holds {
+            return "the bundle is not whole: its journal tells nothing\n".to_owned();
+        }
+        let mut out = String::new();
+        for access in &self.accesses {
+            let Access { origin, index, time_ms, action, caller, office, purpose, method, count, unnamed } = access;
+            let purpose = if purpose.is_empty() { "-" } else { purpose };
+            let named = if *unnamed { format!(" (one of {count}, not named)") } else { String::new() };
+            let _ = writeln!(out, "{time_ms} {action} {caller} {office} {purpose} {method} {origin}#{index}{named}");
+        }
+        let _ = writeln!(
+            out,
+            "{} accesses, {} entries that tell nothing any more",
+            self.accesses.len(),
+            self.indeterminate
+        );
+        out
+    }
 }
 
 fn named(subject: &str) -> Option<(u32, Ref)> {

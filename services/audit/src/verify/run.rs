@@ -317,7 +317,7 @@ impl Run<'_> {
             findings: self.findings.into_list(),
             notes: self.notes,
         };
-        Checked { verification, bundle, logs, packs, refusals, work }
+        Checked { verification, bundle, logs, packs, refusals, work, book: self.book }
     }
 }
 
