@@ -88,7 +88,7 @@ pub(super) fn keep(audit: &Audit, trust: &TrustFile, asked: &Asked, say: &Catalo
     if !audit.holds() {
         return Ok(ledger);
     }
-    ledger.scan = Scan::of(audit);
+    ledger.scan = Scan::of(audit, trust)?;
     for exchange in audit.exchanges() {
         ledger.exchanges += 1;
         let refusals = audit.refusals().filter(|refusal| refusal.agreement == exchange.pack.id()).collect();
