@@ -109,11 +109,17 @@ impl Nodes {
 
     /// Stops both in order; `then` still finds their folders.
     pub async fn stop_then(self, then: impl FnOnce()) {
-        let (origin, destination, _dir) = (self.origin, self.destination, self._dir);
+        let _dir = self.stop_keeping().await;
+        then();
+    }
+
+    /// Stops both in order; their folders stay until what is returned is dropped.
+    pub async fn stop_keeping(self) -> TempDir {
+        let (origin, destination) = (self.origin, self.destination);
         drop((origin.calls, destination.calls));
         origin.node.stop().await;
         destination.node.stop().await;
-        then();
+        self._dir
     }
 
     /// Exports both bundles; `DIR/sv/bundle`, `DIR/ca/bundle`.

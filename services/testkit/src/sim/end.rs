@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use convenio_agreement::Pack;
-use convenio_exchange::bundle::{self, Export};
+use convenio_exchange::bundle::{self, BundleKind, Export};
 use convenio_log::Hash;
 use convenio_seal::trust::{TrustFile, TrustedAgreement};
 
@@ -128,6 +128,7 @@ impl World {
         });
         let books = at.books();
         let export = Export {
+            kind: BundleKind::Full,
             store: &**at.store(),
             vault: &books.vault,
             keys: &own.keys,
