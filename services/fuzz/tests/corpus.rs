@@ -1,4 +1,5 @@
 //! Every format over its corpus, and over thousands of mutations of it that follow from a seed.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use convenio_fuzz::{TARGETS, play};
 use convenio_model::{Entropy, SeededEntropy};
+
+/// Whether a format accepts these bytes.
+type Accepts<'a> = &'a dyn Fn(&[u8]) -> bool;
 
 /// Mutations of each format.
 const MUTATIONS: usize = 3_000;
@@ -62,7 +66,7 @@ fn each_format_has_a_corpus_and_a_target_of_libfuzzer() {
 fn the_corpus_is_of_its_format() {
     use convenio_log::{Note, Policy, SignedCheckpoint, TlogProof, VerifierKey, witness::AddCheckpoint};
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap_or_default();
-    let accepted: [(&str, &dyn Fn(&[u8]) -> bool); 10] = [
+    let accepted: [(&str, Accepts<'_>); 10] = [
         ("note", &|bytes| Note::parse(bytes).is_ok()),
         ("checkpoint", &|bytes| SignedCheckpoint::parse(bytes).is_ok()),
         ("tlog_proof", &|bytes| TlogProof::parse(bytes).is_ok()),

@@ -167,5 +167,5 @@ fn judge(found: &Comparison, exporter: usize, forged: &Forgery) -> Option<String
         Place::Entry(origin, index) => problem.origin.as_ref() == Some(origin) && problem.index == Some(*index),
     };
     let told: Vec<&Problem> = forged_side.problems.iter().chain(&found.problems).collect();
-    (!told.iter().any(|problem| here(problem))).then(|| format!("not at {:?}: {told:#?}", forged.place))
+    (!told.iter().any(here)).then(|| format!("not at {:?}: {told:#?}", forged.place))
 }

@@ -189,7 +189,7 @@ pub fn choose(name: String, order: String, agency: Option<Ref>, request_id: Stri
     let paths = ["job_order", "recruiter_kind", "agency"].map(str::to_owned).to_vec();
     let update_mask = Some(prost_types::FieldMask { paths });
     let placement = Some(Placement { name, ..chosen(order, agency) });
-    Call::Choose(Box::new(UpdatePlacementRequest { placement, update_mask, request_id, ..Default::default() }))
+    Call::Choose(Box::new(UpdatePlacementRequest { placement, update_mask, request_id }))
 }
 
 fn chosen(job_order: String, agency: Option<Ref>) -> Placement {

@@ -109,7 +109,7 @@ pub fn replay(plan: Plan, ops: &[Op]) -> Result<Played, Failure> {
 
 /// A world, what happens in it, and its end; a panic is a violation too.
 fn guarded(plan: Plan, happens: impl AsyncFnOnce(&mut World) -> Result<(), Violation>) -> Result<Left, Violation> {
-    let template = (plan.seed % FROM_NOTHING != 0).then(|| template(plan.states));
+    let template = (!plan.seed.is_multiple_of(FROM_NOTHING)).then(|| template(plan.states));
     let run = AssertUnwindSafe(|| {
         runtime().block_on(async {
             let mut world = World::new(plan.states, plan.seed);
