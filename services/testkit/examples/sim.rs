@@ -1,5 +1,7 @@
 //! Simulates many seeds: `cargo xtask sim --seeds 1000 --seed 1`. A failing one is cut down and printed as a test.
 
+#![allow(clippy::disallowed_methods, reason = "tells how long it took; nothing in a run reads it")]
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
