@@ -69,7 +69,7 @@ pub(crate) async fn find(work: &mut Work, sealer: &Sealer, place: Place) -> Resu
     Ok(Some(Found { head, row, header }))
 }
 
-/// Erases what is still there of `places`, in the job's transaction. The caller saves `world` and, once the job is
+/// Erases what is still there of `places`, in the job's transaction; `ground` is that of an own order. The caller saves `world` and, once the job is
 /// committed, runs [`shred::run`].
 pub(crate) async fn erase(
     work: &mut Work,
@@ -77,6 +77,7 @@ pub(crate) async fn erase(
     exchange: &Exchange,
     world: &mut World,
     places: &[Place],
+    ground: Option<&str>,
 ) -> Result<(), StoreError> {
     let mut keys = BTreeMap::<[u8; 16], Shred>::new();
     for place in places {
@@ -90,8 +91,8 @@ pub(crate) async fn erase(
             let subject = found.head.subject.map_or(found.head.record_id, |s| s.id);
             shred.keyed = keyed(subject, &header.retention_class).0.to_vec();
         }
-        let now_ms = sealer.clock.now_ms();
-        shred.lines.push(restore::erased_line(exchange, found.head.record_id, part, found.message_name(), now_ms));
+        let erased = (found.head.record_id, part);
+        shred.lines.push(restore::erased_line(exchange, erased, found.message_name(), sealer.clock.now_ms(), ground));
     }
     for (key, mut shred) in keys {
         shred.rekeyed = rekey(work, sealer, key, &shred).await?;

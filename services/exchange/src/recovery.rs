@@ -6,6 +6,7 @@
 //! epoch that was granted, where everything past the mirrored head is issued again.
 
 pub mod client;
+mod erasures;
 mod replay;
 pub mod serve;
 mod states;

@@ -101,6 +101,13 @@ impl Side {
         retention::pass(&self.core).await.unwrap();
     }
 
+    /// Whether a part of a record stands as erased wherever the record does.
+    pub async fn is_marked_erased(&self, record: RecordId, part: u32) -> bool {
+        let rows = self.stored(record).await;
+        let mut of_part = rows.iter().filter(|row| row.part == part).peekable();
+        of_part.peek().is_some() && of_part.all(|row| row.sealed == b"ERASED")
+    }
+
     /// The stored parts of a record, wherever it stands.
     pub async fn stored(&self, record: RecordId) -> Vec<PartRow> {
         let mut rows = Vec::new();

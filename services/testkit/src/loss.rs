@@ -25,6 +25,32 @@ use crate::treaty::{Party, SV_CA};
 /// Files of a side, as they were.
 pub struct Backup(TempDir);
 
+impl Backup {
+    /// The same with those files of another backup whose names begin so, as what survived on another disk.
+    #[must_use]
+    pub fn with(self, other: &Self, prefix: &str) -> Self {
+        for entry in fs::read_dir(other.0.path()).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_name().to_string_lossy().starts_with(prefix) {
+                fs::copy(entry.path(), self.0.path().join(entry.file_name())).unwrap();
+            }
+        }
+        self
+    }
+
+    /// The same without those files.
+    #[must_use]
+    pub fn without(self, prefix: &str) -> Self {
+        for entry in fs::read_dir(self.0.path()).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_name().to_string_lossy().starts_with(prefix) {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+        self
+    }
+}
+
 /// What came of a recovery.
 pub struct Recovered {
     /// What was refilled.

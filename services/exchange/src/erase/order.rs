@@ -185,7 +185,7 @@ async fn one(
     if head.is_none() && matches!(which, Which::Class(_)) {
         return Ok(None); // dropped or destroyed before; nothing tells its class
     }
-    erase(work, &core.sealer, exchange, world, &places).await?;
+    erase(work, &core.sealer, exchange, world, &places, Some(ground)).await?;
     let erase_id = fresh_record_id(&core.sealer);
     let body = Body::Erase(Erase { record_id: record.id.0.to_vec(), part, ground: ground.to_owned() });
     stage_statement(work, &core.sealer, exchange, erase_id, body, None, Vec::new())?;
@@ -193,7 +193,7 @@ async fn one(
         agreement: exchange.pack.id().to_owned(),
         record_id: record.id.0.to_vec(),
         part,
-        subject: head.and_then(|head| head.subject).map(name_of).unwrap_or_default(),
+        subject: head.and_then(|head| head.subject).map(subject_name).unwrap_or_default(),
         class,
         ground: ground.to_owned(),
         erase_id: erase_id.0.to_vec(),
@@ -204,7 +204,8 @@ async fn one(
     Ok(Some(ordered))
 }
 
-fn name_of(subject: Subject) -> String {
+/// Name of a subject.
+pub(crate) fn subject_name(subject: Subject) -> String {
     let collection = match subject.kind {
         ViewKind::Placement => "placements",
         ViewKind::Order => "jobOrders",

@@ -37,10 +37,18 @@ impl Applied {
     }
 }
 
-/// The line of an erased part.
-pub(crate) fn erased_line(exchange: &Exchange, record: RecordId, part: u32, name: Option<&str>, now_ms: u64) -> String {
-    let name = name.unwrap_or("-");
-    format!("erased {} {} {part} {name} {now_ms}", exchange.pack.id(), hex::encode(record.0))
+/// The line of an erased part; with the ground where this node ordered it, so that an order that was lost with the disk
+/// before it was mirrored can be given again.
+pub(crate) fn erased_line(
+    exchange: &Exchange,
+    (record, part): (RecordId, u32),
+    name: Option<&str>,
+    now_ms: u64,
+    ground: Option<&str>,
+) -> String {
+    let (agreement, name) = (exchange.pack.id(), name.unwrap_or("-"));
+    let ground = ground.map(|ground| format!(" {ground}")).unwrap_or_default();
+    format!("erased {agreement} {} {part} {name} {now_ms}{ground}", hex::encode(record.0))
 }
 
 /// The line of a key that is destroyed.
@@ -107,6 +115,24 @@ pub(crate) async fn run(core: &Arc<Core>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// An erasure that this node ordered, as the ledger tells it.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    pub agreement: String,
+    pub record: RecordId,
+    pub part: u32,
+    pub ordered_ms: u64,
+    pub ground: String,
+}
+
+/// The erasures that this node ordered under an agreement, as the ledger tells them.
+pub(crate) fn orders(core: &Core, agreement: &str) -> Result<Vec<Order>, StoreError> {
+    let lines = core.sealer.vault.ledger().lines().map_err(|error| unreadable(&error))?;
+    let mut orders = Told::of(core, &lines)?.orders;
+    orders.retain(|order| order.agreement == agreement);
+    Ok(orders)
+}
+
 /// A part that must be gone.
 #[derive(Debug, Clone, Copy)]
 enum Gone {
@@ -118,6 +144,7 @@ enum Gone {
 #[derive(Default)]
 struct Told {
     erased: Vec<Gone>,
+    orders: Vec<Order>,
     holds: BTreeMap<(String, Ref), Vec<Hold>>,
 }
 
@@ -135,6 +162,11 @@ impl Told {
         match *words {
             ["erased", _, record, part, _, _] => {
                 self.erased.push(Gone::Record(id_of(record)?, part.parse().ok()?));
+            }
+            ["erased", agreement, record, part, _, time, ground] => {
+                let (record, part, ordered_ms) = (id_of(record)?, part.parse().ok()?, time.parse().ok()?);
+                self.erased.push(Gone::Record(record, part));
+                self.orders.push(Order { agreement: agreement.to_owned(), record, part, ordered_ms, ground: ground.to_owned() });
             }
             ["hold", agreement, placement, id, class, ground, created, expires] => {
                 let hold = Hold {
@@ -186,7 +218,7 @@ async fn erase_again(core: &Arc<Core>, chunk: &[Gone]) -> Result<(), StoreError>
         core.write::<_, StoreError, _>(move |work| {
             async move {
                 let mut world = World::default();
-                erase(work, &sealer, &exchange, &mut world, &places).await?;
+                erase(work, &sealer, &exchange, &mut world, &places, None).await?;
                 save_world(work, &exchange, &mut world);
                 Ok(())
             }

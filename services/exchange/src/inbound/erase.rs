@@ -93,7 +93,7 @@ async fn judge(
     let path = state::path(DUE, exchange.pack.id(), id, order.part);
     let keeps = keeps(work, core, exchange, world, &places).await?;
     if keeps == Kept::Free {
-        erase(work, &core.sealer, exchange, world, &places).await?;
+        erase(work, &core.sealer, exchange, world, &places, None).await?;
         work.put_state(&path, None);
         return Ok((ERASED, ""));
     }
@@ -204,7 +204,7 @@ async fn settle_one(
             if keeps(work, &job_core, &exchange, &mut world, &places).await? != Kept::Free {
                 return Ok(());
             }
-            erase(work, &job_core.sealer, &exchange, &mut world, &places).await?;
+            erase(work, &job_core.sealer, &exchange, &mut world, &places, None).await?;
             save_world(work, &exchange, &mut world);
             work.put_state(&path, None);
             answer(work, &job_core, &exchange, id, part, ERASED, "")

@@ -222,6 +222,7 @@ impl Recovering {
             std::future::ready(Ok(())).boxed()
         });
         written.await?;
+        sums.erasures.replay(&self.core, &self.exchange).await?;
         Ok((sums.bare, sums.known, sums.judged_mirrored))
     }
 }

@@ -14,6 +14,7 @@ use convenio_wire::exchange::v1::{Outcome, OutcomeDetail, Part, statement::Body}
 use convenio_wire::registry::v1::{PlacementEvent, Rejection};
 use prost::Message;
 
+use super::erasures::Erasures;
 use super::walk::{At, Step, Walk};
 use crate::core::{Core, Exchange};
 use crate::inbound::check::kind_of;
@@ -41,6 +42,8 @@ pub(super) struct Sums {
     pub bare: u64,
     /// Registry records that the own acts were built from, with the latest message of each name.
     pub known: Known,
+    /// What was ordered to be erased, by whom, and what was answered.
+    pub erasures: Erasures,
 }
 
 /// Decisions about one log.
@@ -89,6 +92,8 @@ impl<'a> Replay<'a> {
             match step.statement.body {
                 Some(Body::Outcome(outcome)) => outcomes.entry(outcome.epoch).or_default().push(outcome),
                 Some(Body::PeerCheckpoint(point)) => entangled(&mut sums, exchange, &point.note),
+                Some(Body::Erase(order)) => sums.erasures.ordered(&order, step.record_id, step.statement.time_ms),
+                Some(Body::EraseAnswer(said)) => sums.erasures.said(&said),
                 _ => {}
             }
         }
@@ -116,6 +121,8 @@ impl<'a> Replay<'a> {
             let Some(step) = peer.next().await? else { break };
             match &step.statement.body {
                 Some(Body::Outcome(outcome)) => self.decisions(outcome, step.parts.as_deref().unwrap_or_default()),
+                Some(Body::Erase(order)) => self.sums.erasures.asked(order, step.statement.time_ms),
+                Some(Body::EraseAnswer(said)) => self.sums.erasures.answered(said, step.statement.time_ms),
                 _ if step.is_record => self.judged(&step),
                 _ => {}
             }
@@ -127,11 +134,11 @@ impl<'a> Replay<'a> {
         if !step.is_record {
             return;
         }
-        self.sums.bare += u64::from(step.parts.is_none());
+        self.sums.bare += u64::from(!step.whole);
         let lead = step.parts.as_ref().and_then(|parts| parts.first());
         let subject = lead.and_then(|lead| subject_of(&lead.subject_ref));
         self.waiting.insert(step.at, (step.record_id, subject, lead.cloned()));
-        // An own act whose parts were erased left nothing that could be replayed.
+        // An own act whose leading part was erased left nothing that could be replayed.
         let Some(parts) = step.parts.as_deref() else { return };
         let Some((lead, act, kind, id)) = self.act(parts) else { return };
         let engine = self.exchange.engine();

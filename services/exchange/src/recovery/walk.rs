@@ -25,8 +25,10 @@ pub(super) struct Step {
     pub record_id: convenio_model::RecordId,
     pub is_record: bool,
     pub statement: Statement,
-    /// Its parts; none unless all of them are there.
+    /// Its parts without those that were erased; none if the leading one is gone, or there never was one.
     pub parts: Option<Vec<Part>>,
+    /// All of its parts are there.
+    pub whole: bool,
 }
 
 /// Entries of lanes, of each a range of indices.
@@ -75,10 +77,12 @@ impl Walk {
                     let salted = from_rest(vault, part.key_id, row.record_id, part.part as usize, &part.sealed);
                     Ok(salted.ok().flatten().and_then(|salted| Part::decode(salted.part.as_slice()).ok()))
                 });
-                let opened: Result<Option<Vec<Part>>, StoreError> = opened.collect();
-                let parts = opened?.filter(|parts| parts.len() == commitments(&statement));
+                let opened = opened.collect::<Result<Vec<Option<Part>>, StoreError>>()?;
+                let whole = opened.len() == commitments(&statement) && opened.iter().all(Option::is_some);
+                let leads = opened.first().is_some_and(Option::is_some);
+                let parts = leads.then(|| opened.into_iter().flatten().collect());
                 let (at, record_id, is_record) = ((lane.epoch, row.index), row.record_id, row.is_record);
-                self.page.push_back(Step { at, record_id, is_record, statement, parts });
+                self.page.push_back(Step { at, record_id, is_record, statement, parts, whole });
             }
             if let Some(range) = self.ranges.front_mut() {
                 range.1 = end;

@@ -317,6 +317,113 @@ async fn a_restored_database_has_no_erased_data() {
     }
 }
 
+/// A placement's permit, the destination's record.
+async fn permit_of(pair: &Pair, case: &Case) -> RecordId {
+    let granted = |e: &&convenio_testkit::ledger::Entry| {
+        let parts = e.decoded().unwrap_or_default();
+        let of_case = |p: &convenio_wire::exchange::v1::Part| p.subject_ref.ends_with(&case.id.to_string());
+        parts.first().is_some_and(|p| p.message_name.ends_with("PermitGranted") && of_case(p))
+    };
+    ledger(&pair.destination).await.own.iter().rfind(granted).unwrap().record_id()
+}
+
+/// A lost disk after erasures: nothing that was erased comes back with the refill, not even what the partner keeps under a
+/// hold; orders, answers and what was put off are known again, and the views are as they were.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refill_replays_erasures() {
+    let mut pair = pair(330).await;
+    let (first, [_, gone, _]) = documented(&pair, "p1").await;
+    let (second, [_, held, documented]) = self::documented(&pair, "p2").await;
+    let done = pair.origin.erase(gone, 1, "subject-request").await.unwrap();
+    let hold = pair.destination.hold(&second, "personal", 6).await.unwrap();
+    let refused = pair.origin.erase(held, 1, "subject-request").await.unwrap();
+    let (third, _) = self::documented(&pair, "p3").await;
+    let (first_permit, third_permit) = (permit_of(&pair, &first).await, permit_of(&pair, &third).await);
+    let erased_there = pair.destination.erase(first_permit, 1, "error").await.unwrap();
+    pair.origin.hold(&third, "", 1).await.unwrap();
+    let put_off = pair.destination.erase(third_permit, 1, "error").await.unwrap();
+    pair.check().await;
+    let views = (pair.origin.placement(&first).await, pair.origin.placement(&second).await);
+    assert_eq!(pair.destination.progress(&put_off).await.0, Progress::Refused);
+    assert!(readable(&pair.destination, held, 1).await, "the partner keeps it");
+
+    pair.recover(true, None).await;
+    // Before anything was exchanged again.
+    for part in [(gone, 1), (held, 1), (first_permit, 1)] {
+        assert!(!readable(&pair.origin, part.0, 1).await);
+        assert!(pair.origin.is_marked_erased(part.0, part.1).await, "{part:?}");
+    }
+    assert!(readable(&pair.origin, documented, 1).await && readable(&pair.origin, gone, 0).await);
+    pair.check().await;
+    assert_eq!(pair.origin.placement(&first).await, views.0);
+    assert_eq!(pair.origin.placement(&second).await, views.1);
+    assert_eq!(pair.origin.progress(&done).await, (Progress::Erased, String::new()));
+    assert_eq!(pair.origin.progress(&refused).await, (Progress::Refused, "RETAINED".to_owned()));
+    assert_eq!(pair.destination.progress(&erased_there).await.0, Progress::Erased);
+    // What the origin held was lost with its hold: it says so by itself.
+    pair.origin.retention_pass().await;
+    pair.destination.release(&second, hold).await.unwrap();
+    pair.check().await;
+    assert_eq!(pair.origin.progress(&refused).await, (Progress::Erased, String::new()));
+    assert_eq!(pair.destination.progress(&put_off).await, (Progress::Erased, String::new()));
+    // The other side loses its disk too: what it erased for its partner stays erased.
+    pair.recover(false, None).await;
+    for record in [gone, held] {
+        assert!(pair.destination.is_marked_erased(record, 1).await && !readable(&pair.destination, record, 1).await);
+    }
+    pair.check().await;
+}
+
+/// An own order that was lost with the disk before it was mirrored is given again from the ledger, which survived.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_in_flight_outlives_the_disk() {
+    let mut pair = pair(331).await;
+    let (_, [_, named, documented]) = documented(&pair, "p1").await;
+    pair.origin.delivers(false);
+    pair.origin.erase(named, 1, "court-order").await.unwrap();
+    pair.link.cut();
+    let survived = pair.backup(true).without("node.db");
+    let recovered = pair.recover(true, Some(survived)).await;
+    assert_eq!(recovered.opened.reissued, 1);
+    assert!(pair.origin.is_marked_erased(named, 1).await && readable(&pair.origin, documented, 1).await);
+    pair.check().await;
+    let own = ledger(&pair.origin).await.own;
+    let grounds: Vec<_> = own
+        .iter()
+        .filter_map(|e| match &e.statement.body {
+            Some(convenio_wire::exchange::v1::statement::Body::Erase(order)) => Some(order.ground.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(grounds, ["court-order"]);
+    let ordered =
+        convenio_exchange::erase::order::ordered(&pair.origin.core, pair.origin.exchange(SV_CA), named, 1).await;
+    assert_eq!(pair.origin.progress(&ordered.unwrap().unwrap()).await, (Progress::Erased, String::new()));
+    assert!(!readable(&pair.destination, named, 1).await);
+}
+
+/// A database from before an erasure with the data keys of today, then a refill: what shared the destroyed key comes back
+/// from the partner, what was erased does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refill_brings_back_what_was_not_erased() {
+    for old_keys in [false, true] {
+        let mut pair = pair(332).await;
+        let (_, [_, named, documented]) = documented(&pair, "p1").await;
+        let old = pair.backup(false);
+        pair.origin.erase(named, 1, "court-order").await.unwrap();
+        pair.check().await;
+        pair.link.cut();
+        let new = pair.backup(false);
+        // With the keys of then, the ledger of today alone says what is erased.
+        let files = if old_keys { old.with(&new, "data.keys.ledger") } else { old.with(&new, "data.keys") };
+        pair.recover(false, Some(files)).await;
+        let there = &pair.destination;
+        assert!(there.is_marked_erased(named, 1).await && !readable(there, named, 1).await, "old keys: {old_keys}");
+        assert!(readable(there, documented, 1).await, "old keys: {old_keys}");
+        pair.check().await;
+    }
+}
+
 /// Sentinels of personal parts are in no file of the destination once they are erased: database, WAL, vault, bundle.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_sentinel_is_left_in_any_file() {

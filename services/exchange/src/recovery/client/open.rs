@@ -19,6 +19,7 @@ use crate::inbound::mirror::{is_record, record_id};
 use crate::lane::Lane;
 use crate::open::new_log;
 use crate::outbound::seal::{fresh_record_id, stage_at};
+use crate::recovery::erasures;
 use crate::recovery::states::{Refill, TailEntry, TailPart, read, refilled, tails};
 use crate::signer::{Named, mirror_name};
 
@@ -58,7 +59,8 @@ impl Recovering {
         while let page @ [_, ..] = &*self.core.store.states(&prefix, last(&tail), PAGE).await? {
             tail.extend(page.iter().map(|row| (row.key.clone(), row.body.clone())));
         }
-        let reissued = tail.len() as u64;
+        let orders = erasures::lost(&self.core, &self.exchange).await?;
+        let reissued = (tail.len() + orders.len()) as u64;
         let (core, exchange) = (self.core.clone(), self.exchange.clone());
         let opened = self.core.write::<_, IssueError, _>(move |work| {
             async move {
@@ -69,6 +71,12 @@ impl Recovering {
                 for (key, body) in tail {
                     again(work, &core, &exchange, read(&body)?)?;
                     work.put_state(&key, None);
+                }
+                for order in orders {
+                    let id = fresh_record_id(&core.sealer);
+                    let body = Body::Erase(order.erase());
+                    stage_at(work, &core.sealer, &exchange, id, body, None, Vec::new(), peer)?;
+                    order.keep(work, id);
                 }
                 work.put_state(&refilled(exchange.pack.id()), None);
                 // What was erased here may have come back: it is erased again before anything is served.

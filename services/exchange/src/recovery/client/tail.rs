@@ -4,12 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use convenio_model::RecordId;
+use convenio_seal::vault::{DataKeyId, VaultError};
 use convenio_store::StoreError;
 use convenio_wire::exchange::v1::statement::Body;
 use futures::FutureExt;
 use prost::Message;
 
 use super::{Incoming, RecoverError, Recovering};
+use crate::erase::ERASED;
+use crate::inbound::mirror::{MARKER, is_marker};
 use crate::lane::Lane;
 use crate::recovery::states::{TailEntry, TailPart, tail};
 use crate::recovery::walk::{At, Walk};
@@ -54,7 +57,12 @@ impl Recovering {
 
     async fn keep_tail(&self, at: u64, log: i64, index: u64, statement: Vec<u8>) -> Result<(), StoreError> {
         let parts = self.core.store.parts(log, index, index + 1).await?;
-        let parts = parts.into_iter().map(|part| TailPart { key_id: part.key_id.to_vec(), sealed: part.sealed });
+        // What the database holds and nothing can open any more is issued again as erased.
+        let readable = |key| !matches!(self.core.sealer.vault.available(DataKeyId(key)), Err(VaultError::UnknownKey));
+        let parts = parts.into_iter().map(|part| match is_marker(&part) || readable(part.key_id) {
+            true => TailPart { key_id: part.key_id.to_vec(), sealed: part.sealed },
+            false => TailPart { key_id: MARKER.to_vec(), sealed: ERASED.to_vec() },
+        });
         let stored = self.core.store.entries(log, index, index + 1).await?.pop();
         let subject = stored.and_then(|row| row.subject);
         let (subject_kind, subject_id) =

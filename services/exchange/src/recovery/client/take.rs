@@ -6,14 +6,16 @@ use std::sync::Arc;
 use convenio_log::{Frontier, leaf_hash};
 use convenio_seal::origin::LogOrigin;
 use convenio_seal::statement::claimed_statement;
-use convenio_store::{EntryRow, LogRow, StoreError, Work};
+use convenio_seal::vault::DataKeyId;
+use convenio_store::{EntryRow, LogRow, PartRow, StoreError, Work};
 use convenio_wire::exchange::v1::{Batch, EntryParts, RefillLog, statement::Body};
 use futures::FutureExt;
 use prost::Message;
 
 use super::{Incoming, RecoverError, Recovering, refuted};
 use crate::core::Core;
-use crate::inbound::mirror::{is_record, part_row, record_id};
+use crate::erase::ERASED;
+use crate::inbound::mirror::{is_marker, is_record, part_row, record_id};
 use crate::inbound::screen;
 use crate::keys::rotation_state;
 use crate::lane::Lane;
@@ -95,6 +97,15 @@ impl Recovering {
     }
 }
 
+/// Whether a stored part cannot be read: its data key is lost, or was destroyed with another part of its class, as a restored
+/// database may hold it, or it was erased for that reason. What was ordered to be erased is erased again after the refill.
+fn lost(core: &Core, stored: &PartRow) -> bool {
+    match is_marker(stored) {
+        true => stored.sealed == ERASED,
+        false => core.sealer.vault.available(DataKeyId(stored.key_id)).is_err(),
+    }
+}
+
 /// Stores what the database lacks: entries past its end, and parts whose data keys are lost.
 async fn store(
     work: &mut Work,
@@ -131,11 +142,7 @@ async fn store(
         let held = if index < had { work.parts(lane.log, index, index + 1).await? } else { Vec::new() };
         for (number, part) in screened.into_iter().enumerate() {
             let stored = held.iter().find(|stored| stored.part as usize == number);
-            let lost = |stored: &convenio_store::PartRow| {
-                let key = convenio_seal::DataKeyId(stored.key_id);
-                matches!(core.sealer.vault.available(key), Err(convenio_seal::VaultError::UnknownKey))
-            };
-            if index < had && !stored.is_some_and(|stored| !crate::inbound::mirror::is_marker(stored) && lost(stored)) {
+            if index < had && !stored.is_some_and(|stored| lost(core, stored)) {
                 continue;
             }
             if let Some(stored) = stored {
