@@ -275,7 +275,8 @@ pub fn compare(a: &Path, b: &Path, trust: &convenio_audit::TrustFile) -> anyhow:
     Ok(())
 }
 
-fn settled(issuer: &Exchange, holder: &Exchange) -> bool {
+/// Whether the issuer's log is mirrored, judged and cosigned.
+pub(crate) fn settled(issuer: &Exchange, holder: &Exchange) -> bool {
     issuer.own_size > 0
         && issuer.undecided_records == 0
         && issuer.delivered_size == issuer.own_size

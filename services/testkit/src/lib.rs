@@ -8,6 +8,7 @@ pub mod acts;
 pub mod calls;
 pub mod consul;
 pub mod dishonest;
+pub mod drill;
 pub mod erasure;
 pub mod fold;
 pub mod invariants;

@@ -122,6 +122,15 @@ impl Nodes {
         self._dir
     }
 
+    /// Stops both in order; their folders stay until the second of what is returned is dropped.
+    pub async fn stop_with_site(self) -> (Site, TempDir) {
+        let (origin, destination) = (self.origin, self.destination);
+        drop((origin.calls, destination.calls));
+        origin.node.stop().await;
+        destination.node.stop().await;
+        (self.site, self._dir)
+    }
+
     /// Exports both bundles; `DIR/sv/bundle`, `DIR/ca/bundle`.
     pub async fn export(&self) -> [std::path::PathBuf; 2] {
         let mut out = Vec::new();

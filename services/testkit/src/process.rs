@@ -48,6 +48,12 @@ impl NodeProcess {
         bail!("the node of {} does not serve: {}", dir.display(), said(dir));
     }
 
+    /// Peak resident memory, MiB; 0 where the system does not tell.
+    #[must_use]
+    pub fn peak_mib(&self) -> u64 {
+        crate::drill::peak_mib(self.child.id())
+    }
+
     /// SIGKILL: it can close nothing.
     ///
     /// # Errors

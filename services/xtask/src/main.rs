@@ -12,6 +12,7 @@ mod hygiene;
 mod kills;
 mod oracles;
 mod process;
+mod recover;
 mod rust;
 mod seeded;
 mod sim;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
     if let Some((word, arguments)) = words.split_first() {
         let with_arguments: Option<fn(&Workspace, &[String]) -> ExitCode> = match word.as_str() {
             "kills" => Some(kills::kills),
+            "recover" => Some(recover::recover),
             "sim" => Some(sim::sim),
             "mutations" => Some(seeded::mutations),
             "fuzz" => Some(fuzz::fuzz),
@@ -99,6 +101,7 @@ usage: cargo xtask COMMAND
   deny              cargo-deny: banned crates, licences, sources
   demo              the README's demo at full size, judged by its last line
   kills             SIGKILL of either node at random moments; takes --count N, --seed S, --keep DIR
+  recover           a lost disk refilled by the partner, with figures; takes --records N, --seed S
   sim               simulated states; takes --seeds N, --seed FIRST, --states 2|3, --replay SEED, --threads N
   mutations         random changes of valid bundles, each to be found in its place; takes --count N, --seed S,
                     --valid M
