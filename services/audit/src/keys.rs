@@ -6,9 +6,8 @@ use std::sync::{PoisonError, RwLock};
 
 use convenio_log::tile::{EntryTile, parse_bundle};
 use convenio_log::{Note, SignatureType, SignedCheckpoint, VerifierKey};
-use convenio_seal::dsse::verify_threshold;
+use convenio_seal::rotation::verify_key_rotate;
 use convenio_seal::{ManifestKeys, PublicKey, TrustFile, open_entry, verify_epoch_open};
-use convenio_wire::KEYS_TYPE;
 use convenio_wire::exchange::v1::statement::Body;
 use convenio_wire::exchange::v1::{EpochOpen, KeyRotate};
 
@@ -170,15 +169,12 @@ pub(crate) fn damaged(bundle: &Bundle, book: &KeyBook, problems: &mut Problems) 
 /// # Errors
 /// What is wrong with it, for people.
 pub(crate) fn rotated(rotate: &KeyRotate, line: &LogLine, trust: &TrustFile) -> Result<ManifestKeys, String> {
-    let keys = ManifestKeys::parse(&rotate.key_manifest).map_err(|error| error.to_string())?;
-    if keys.node != line.origin.issuer {
+    let claimed = ManifestKeys::parse(&rotate.key_manifest).map_err(|error| error.to_string())?;
+    if claimed.node != line.origin.issuer {
         return Err("the keys are of another node".into());
     }
-    let roots = trust.roots_of(&keys.party).ok_or("the trust file names no root of its party")?;
-    let signed =
-        verify_threshold(KEYS_TYPE, &rotate.key_manifest, &rotate.root_signatures, roots.keys(), roots.threshold());
-    signed.map_err(|error| error.to_string())?;
-    Ok(keys)
+    let roots = trust.roots_of(&claimed.party).ok_or("the trust file names no root of its party")?;
+    verify_key_rotate(rotate, roots).map_err(|error| error.to_string())
 }
 
 /// Whether the exporter's log key signed the manifest: the key of any of its versions.

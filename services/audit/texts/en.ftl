@@ -96,9 +96,9 @@ A17-condition-none = { $examined } placements crossed under their issuer's word 
 A17-recorder = the consents in the origin's registry, which its journal records; they are inspected there
 
 A18-question = Was it erased on time?
-A18-rule = Each ERASE has its answer, and no part is held past its class's months after the placement's end (agreement.toml [retention])
+A18-rule = Each ERASE has its answer, and no part is held past its class's months after the placement's end or erased before its minimum (agreement.toml [retention])
 A18-ok = { $orders } erasures are ordered and answered; { $examined } ended placements have no part past its time
-A18-finding = { $failed } erasures have no answer in time, or parts are held past their retention
+A18-finding = { $failed } erasures have no answer in time, or parts are held past their retention or erased before it
 
 A19-question = Are corrections justified?
 A19-rule = A correction names an earlier record of the same issuer and subject (Part.supersedes)
@@ -131,6 +131,7 @@ finding-departed = departed while in state { $state }
 finding-oversubscribed = { $candidates } candidates for { $seats } seats: { $allocated } were allocated, { $told } were told that there is none
 finding-rejected = { $count } records of { $party } were rejected: { $reason }
 finding-rejected-gate = { $count } records of { $party } were rejected: { $reason } (gate { $gate })
+finding-erased-early = part of class `{ $class }` was erased before its minimum retention
 finding-gate-skipped = { $party } issued `{ $act }` against its own rules: { $why }
 finding-diverges = { $party } decided { $decided } where the rules say { $replayed }
 and-joined = { $first } and { $second }

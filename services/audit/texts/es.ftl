@@ -96,9 +96,9 @@ A17-condition-none = { $examined } colocaciones cruzaron bajo la palabra de su e
 A17-recorder = los consentimientos del sistema de origen, que su diario anota; se inspeccionan allí
 
 A18-question = ¿Se borró a tiempo?
-A18-rule = Cada ERASE tiene su respuesta, y ninguna parte se guarda más allá de los meses de su clase tras el fin de la colocación (agreement.toml [retention])
+A18-rule = Cada ERASE tiene su respuesta, y ninguna parte se guarda más allá de los meses de su clase tras el fin de la colocación ni se borra antes de su mínimo (agreement.toml [retention])
 A18-ok = { $orders } borrados están ordenados y respondidos; { $examined } colocaciones terminadas no tienen partes vencidas
-A18-finding = { $failed } borrados sin respuesta a tiempo, o partes guardadas más allá de su plazo
+A18-finding = { $failed } borrados sin respuesta a tiempo, o partes guardadas más allá de su plazo o borradas antes de él
 
 A19-question = ¿Están justificadas las correcciones?
 A19-rule = Una corrección nombra un asiento anterior del mismo emisor y sujeto (Part.supersedes)
@@ -131,6 +131,7 @@ finding-departed = salió estando en el estado { $state }
 finding-oversubscribed = { $candidates } candidatos para { $seats } plazas: a { $allocated } se les asignó, a { $told } se les dijo que no hay
 finding-rejected = { $count } asientos de { $party } fueron rechazados: { $reason }
 finding-rejected-gate = { $count } asientos de { $party } fueron rechazados: { $reason } (condición { $gate })
+finding-erased-early = una parte de la clase `{ $class }` se borró antes de su conservación mínima
 finding-gate-skipped = { $party } emitió `{ $act }` contra sus propias reglas: { $why }
 finding-diverges = { $party } decidió { $decided } donde las reglas dicen { $replayed }
 and-joined = { $first } y { $second }

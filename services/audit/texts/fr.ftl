@@ -96,9 +96,9 @@ A17-condition-none = { $examined } placements ont passé sur la parole de leur �
 A17-recorder = les consentements au registre de l'État d'origine ; ils s'inspectent sur place
 
 A18-question = A-t-on effacé à temps ?
-A18-rule = Chaque ERASE a sa réponse, et aucune partie n'est gardée au-delà des mois de sa classe après la fin du placement (agreement.toml [retention])
+A18-rule = Chaque ERASE a sa réponse, et aucune partie n'est gardée au-delà des mois de sa classe après la fin du placement ni effacée avant son minimum (agreement.toml [retention])
 A18-ok = { $orders } effacements sont ordonnés et répondus ; { $examined } placements terminés n'ont pas de partie échue
-A18-finding = { $failed } effacements sans réponse à temps, ou parties gardées au-delà de leur délai
+A18-finding = { $failed } effacements sans réponse à temps, ou parties gardées au-delà de leur délai ou effacées avant
 
 A19-question = Les corrections sont-elles justifiées ?
 A19-rule = Une correction nomme un acte antérieur du même émetteur et du même sujet (Part.supersedes)
@@ -131,6 +131,7 @@ finding-departed = parti alors que l'état était { $state }
 finding-oversubscribed = { $candidates } candidats pour { $seats } places : { $allocated } ont été placés, { $told } ont appris qu'il n'y en a pas
 finding-rejected = { $count } actes de { $party } ont été rejetés : { $reason }
 finding-rejected-gate = { $count } actes de { $party } ont été rejetés : { $reason } (condition { $gate })
+finding-erased-early = une partie de la classe `{ $class }` a été effacée avant sa conservation minimale
 finding-gate-skipped = { $party } a émis `{ $act }` contre ses propres règles : { $why }
 finding-diverges = { $party } a décidé { $decided } là où les règles disent { $replayed }
 and-joined = { $first } et { $second }

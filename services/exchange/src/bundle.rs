@@ -144,13 +144,16 @@ async fn write(source: &Export<'_>, folder: &mut Folder) -> Result<u64, ExportEr
     Ok(exported.iter().chain(&kept).map(|log| log.size).sum())
 }
 
-/// Keys that issue and cosign these logs, any one mirror being enough.
+/// Keys that issue and cosign these logs, any one mirror being enough. A tlog-policy names a public key once: of the logs
+/// that one key signs (epochs, partners) the first stands for all.
 fn policy(logs: &[(String, ManifestKeys)]) -> Result<String, ExportError> {
     let unusable = || ExportError::Logs("the keys of a log cannot be named".to_owned());
     let mut text = String::new();
-    for (origin, keys) in logs {
-        let key = log_key(origin, &keys.log).ok_or_else(unusable)?;
-        text.push_str(&format!("log {key}\n"));
+    for (at, (origin, keys)) in logs.iter().enumerate() {
+        if logs[..at].iter().all(|(_, earlier)| earlier.log != keys.log) {
+            let key = log_key(origin, &keys.log).ok_or_else(unusable)?;
+            text.push_str(&format!("log {key}\n"));
+        }
     }
     let mut mirrors: Vec<VerifierKey> = Vec::new();
     for (_, keys) in logs {
@@ -200,3 +203,6 @@ async fn keys_of(store: &dyn Store, log: &LogRow) -> Result<ManifestKeys, Export
     let Some(Body::EpochOpen(open)) = statement.body else { return Err(unusable()) };
     ManifestKeys::parse(&open.key_manifest).map_err(|_| unusable())
 }
+
+#[cfg(test)]
+mod tests;

@@ -190,6 +190,8 @@ impl Visit for Gather<'_, '_> {
                 self.ledger.find(finding);
             }
         }
+        let now_ms = self.ledger.duties.now_ms;
+        super::retention::early(&self.case, &history, now_ms).for_each(|finding| self.ledger.find(finding));
         rejections.into_findings(&self.case).into_iter().for_each(|finding| self.ledger.find(finding));
         if history.subject.starts_with("jobOrders/") {
             self.ledger.of("A10").examined += 1;

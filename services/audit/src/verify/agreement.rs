@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use convenio_agreement::Pack;
 use convenio_agreement::config::WitnessPolicy;
 use convenio_agreement::digest::Files;
+use convenio_log::VerifierKey;
 use convenio_seal::{Envelope, TrustFile, ratify_from, verify_ratify};
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, LogLine};
 use crate::keys::{KeyBook, Opening, cosigner};
 use crate::problem::{Check, Problem, Problems};
 
@@ -104,22 +105,24 @@ fn check_ratifications(bundle: &Bundle, trust: &TrustFile, pack: &Pack, openings
     }
 }
 
-/// The policy must name a key of every log, mirrors that roots authorised, the pack's own witnesses, and nothing else.
+/// The policy must name a key of every log, mirrors that roots authorised, the pack's own witnesses, and nothing else. A
+/// public key stands in it once, under the name of one of the logs that it signs.
 fn check_policy(bundle: &Bundle, packs: &BTreeMap<[u8; 32], Pack>, book: &KeyBook, problems: &mut Problems) {
     let Some(policy) = super::witness::policy(bundle, POLICY, problems) else { return };
     let mut bad = |text: String| problems.push(Problem::new(Check::Policy, text).at(POLICY));
     let lines = &bundle.manifest().logs;
-    let named: BTreeSet<String> = policy.logs().iter().map(|log| log.key().name().to_owned()).collect();
-    let expected: BTreeSet<String> = lines.iter().map(|line| line.name.clone()).collect();
-    if named != expected {
-        bad("names other logs than the bundle holds".into());
-    }
+    let own = |line: &LogLine, key: &VerifierKey| {
+        book.ring(&line.origin.issuer).all().any(|keys| *key.public_key() == keys.log.raw())
+    };
     for log in policy.logs() {
-        let Some(line) = lines.iter().find(|line| line.name == log.key().name()) else { continue };
-        let ring = book.ring(&line.origin.issuer);
-        if !ring.all().any(|keys| *log.key().public_key() == keys.log.raw()) {
-            bad("names other log keys than the roots authorised".into());
+        match lines.iter().find(|line| line.name == log.key().name()) {
+            None => bad("names other logs than the bundle holds".into()),
+            Some(line) if !own(line, log.key()) => bad("names other log keys than the roots authorised".into()),
+            Some(_) => {}
         }
+    }
+    if lines.iter().any(|line| !policy.logs().iter().any(|log| own(line, log.key()))) {
+        bad("names no key of a log that the bundle holds".into());
     }
     let nodes: BTreeSet<&str> = lines.iter().map(|line| line.origin.issuer.as_str()).collect();
     let required = packs.values().filter_map(|pack| match pack.witness_policy() {

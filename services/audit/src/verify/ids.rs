@@ -267,8 +267,22 @@ impl Checker<'_> {
                 let text = format!("part {part} is missing and no ERASE orders it");
                 let problem = self.problem(Check::Parts, id, "PART_MISSING", text);
                 self.problems.push(problem);
+            } else if self.refused(part, all) {
+                let text = format!("the exporter refused to erase part {part}, and its own bundle does not hold it");
+                let problem = self.problem(Check::Erasure, id, "ERASED_WHILE_REFUSED", text);
+                self.findings.push(problem);
             }
         }
+    }
+
+    /// Whether the exporter answered last that it keeps a part: a hold or minimum retention, which ends with ERASED.
+    fn refused(&self, part: u32, all: &[Id]) -> bool {
+        let own = |id: &&Id| self.logs[id.log].line().origin.issuer == self.exporter;
+        let answers = all.iter().filter(own).filter_map(|id| match id.what {
+            What::Answer { part: of, erased, .. } if of == part => Some((id.log, id.index, erased)),
+            _ => None,
+        });
+        answers.max().is_some_and(|(.., erased)| !erased)
     }
 
     fn answer(&mut self, id: &Id, all: &[Id]) {

@@ -2,9 +2,8 @@
 
 use std::io;
 
-use convenio_seal::dsse::verify_threshold;
+use convenio_seal::rotation::{revoke_from, verify_revoke};
 use convenio_seal::{Envelope, TrustFile, canonical};
-use convenio_wire::REVOCATION_TYPE;
 use convenio_wire::exchange::v1::statement::Body;
 use convenio_wire::exchange::v1::{KeyRevocation, Revoke};
 
@@ -140,10 +139,8 @@ pub(super) fn collect(
     for path in paths {
         let Some(bytes) = bundle.read(&path, MAX_FILE, problems) else { continue };
         let said = Envelope::parse(&bytes).map_err(|error| error.to_string()).and_then(|envelope| {
-            if envelope.payload_type != REVOCATION_TYPE {
-                return Err("of another type".into());
-            }
-            read(&Revoke { payload: envelope.payload, signatures: envelope.signatures }, trust)
+            let revoke = revoke_from(&envelope).map_err(|error| error.to_string())?;
+            read(&revoke, trust)
         });
         match said {
             Ok(said) => add(said, None),
@@ -156,14 +153,9 @@ pub(super) fn collect(
 }
 
 fn read(revoke: &Revoke, trust: &TrustFile) -> Result<KeyRevocation, String> {
-    let said: KeyRevocation = canonical::decode(&revoke.payload).map_err(|error| error.to_string())?;
-    let roots = trust.roots_of(&said.party).ok_or("the trust file names no root of its party")?;
-    verify_threshold(REVOCATION_TYPE, &revoke.payload, &revoke.signatures, roots.keys(), roots.threshold())
-        .map_err(|error| error.to_string())?;
-    if said.key_id.len() != 32 {
-        return Err("names no key".into());
-    }
-    Ok(said)
+    let claimed: KeyRevocation = canonical::decode(&revoke.payload).map_err(|error| error.to_string())?;
+    let roots = trust.roots_of(&claimed.party).ok_or("the trust file names no root of its party")?;
+    verify_revoke(revoke, roots).map_err(|error| error.to_string())
 }
 
 /// A revocation must stand in the log of its node and in the partner's, and name a head that the log had.

@@ -79,7 +79,12 @@ fn log(pair: &Pair, node: usize, size: u64, files: &mut BTreeMap<String, Vec<u8>
 
 /// Lays out a log, and returns its line of the manifest.
 pub fn log_files(node: usize, held: &Held, files: &mut BTreeMap<String, Vec<u8>>) -> String {
-    let base = folder(node);
+    log_files_of(&origin(node), held, files)
+}
+
+/// As [`log_files`], of any origin.
+pub fn log_files_of(origin: &str, held: &Held, files: &mut BTreeMap<String, Vec<u8>>) -> String {
+    let base = format!("logs/{}/", sha256(origin.as_bytes()));
     let size = held.entries.len() as u64;
     let mut builder = TileBuilder::new();
     for entry in &held.entries {
@@ -109,8 +114,8 @@ pub fn log_files(node: usize, held: &Held, files: &mut BTreeMap<String, Vec<u8>>
     let kept = held.kept.iter();
     files.extend(kept.map(|(size, note)| (format!("{base}checkpoints/{size}"), note.to_string().into_bytes())));
     files.insert(format!("{base}checkpoint"), held.checkpoint.to_string().into_bytes());
-    let head = Checkpoint::new(origin(node), size, builder.root()).unwrap().text();
-    format!("log {} {size} {}\n", origin(node), head.lines().nth(2).unwrap())
+    let head = Checkpoint::new(origin, size, builder.root()).unwrap().text();
+    format!("log {origin} {size} {}\n", head.lines().nth(2).unwrap())
 }
 
 fn policy(pair: &Pair) -> String {

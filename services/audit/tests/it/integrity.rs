@@ -235,6 +235,34 @@ fn a_truncated_partner_shows_in_entangled_checkpoints_and_positions() {
 }
 
 #[test]
+fn a_side_that_cuts_its_own_log_is_shown_by_what_the_partner_said_since() {
+    let whole = story();
+    let ca = exported(&whole, CA);
+    let all = whole.nodes[SV].log.len() as u64;
+    // An earlier export of both logs is no fault: the comparison says how much more the partner holds.
+    let mut early = Pair::new();
+    early.order(&job(1, None));
+    early.sync();
+    season(&mut early, &job(1, None), &[(SV, "nominate")]);
+    let kept = early.nodes[SV].log.len() as u64;
+    let sv = exported(&early, SV);
+    let both = compare(sv.path(), ca.path(), &trust(&whole)).unwrap();
+    assert!(both.holds, "{:#?}", both.problems);
+    let own = both.logs.iter().find(|log| log.origin == origin(SV)).unwrap();
+    assert_eq!((own.common, own.undelivered), (kept, all - kept));
+    // The same cut of its own log beside its partner's present one: positions and decisions lie past its end.
+    let mut cut = story();
+    cut.nodes[SV].log.truncate(kept as usize);
+    cut.nodes[SV].parts.retain(|index, _| *index < kept);
+    cut.nodes[SV].cosigned.retain(|size, _| *size <= kept);
+    let sv = exported(&cut, SV);
+    let found = verified(&whole, sv.path());
+    let told = |reason: &str| found.problems.iter().any(|p| p.reason == reason && p.origin == Some(origin(CA)));
+    assert!(told("POSITION_PAST_END") && told("OUTCOME"), "{:#?}", found.problems);
+    assert!(!compare(sv.path(), ca.path(), &trust(&whole)).unwrap().holds);
+}
+
+#[test]
 fn an_erased_part_needs_its_erase() {
     let erased = |pair: &mut Pair| {
         let (index, parts) = pair.nodes[SV].parts.iter_mut().next().unwrap();

@@ -2,6 +2,8 @@
 //! sign, hash and write is made by the crates that a node uses.
 #![allow(clippy::unwrap_used)]
 
+mod clocks;
+mod epochs;
 mod export;
 mod findings;
 mod flips;
@@ -15,3 +17,4 @@ mod records;
 mod replays;
 mod report;
 mod rules;
+mod witnesses;

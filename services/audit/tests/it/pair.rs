@@ -157,6 +157,16 @@ impl Pair {
         self.now_ms += days * 86_400_000;
     }
 
+    /// The pair's clock, Unix ms.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// What a node has judged of its partner's log.
+    pub fn judged(&self, node: usize) -> u64 {
+        self.nodes[node].judged
+    }
+
     /// Signs a statement into a node's log.
     pub fn append(&mut self, node: usize, body: Body, parts: Vec<SaltedPart>) -> Ref {
         self.now_ms += 1_000;

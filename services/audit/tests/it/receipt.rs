@@ -123,3 +123,33 @@ fn a_receipt_is_not_made_of_what_is_not_delivered_or_does_not_hold() {
     std::fs::write(dir.path().join("policy"), "nothing").unwrap();
     assert!(prove(&open(), &id(INDEX), false).unwrap().is_none());
 }
+
+#[test]
+fn receipts_outlive_a_rotation_of_the_issuers_keys() {
+    let mut pair = story();
+    let policy = draft(&pair, CA).files["policy"].clone();
+    crate::rules::rotate(&mut pair, 2);
+    pair.licence(SV, Ref([9; 16]), convenio_wire::r#type::v1::LicenceState::Active);
+    let after = pair.nodes[SV].log.len() - 1;
+    pair.sync();
+    let dir = TempDir::new().unwrap();
+    let mut exported = draft(&pair, CA);
+    exported.files.insert("policy".into(), policy);
+    exported.write(&pair, dir.path());
+    let audit = Audit::open(dir.path(), None, &trust(&pair), &Options::default()).unwrap();
+    assert!(audit.holds(), "{:#?}", audit.verifications().next().unwrap().problems);
+    let made = |index: usize| {
+        let id = Ref::from_slice(&hex::decode(record_id(&pair, SV, index)).unwrap()).unwrap();
+        prove(&audit, &id.0, true).unwrap().unwrap().to_json()
+    };
+    for index in [INDEX, after] {
+        let found = check(&Receipt::parse(made(index).as_bytes()).unwrap(), &trust(&pair)).unwrap();
+        assert_eq!(found.place.index, index as u64);
+    }
+    // The new keys count by the rotation alone: without its entry the later record has no key.
+    let mut alone: Value = serde_json::from_str(&made(after)).unwrap();
+    let entries = alone["issuer"].as_array_mut().unwrap();
+    assert!(entries.len() > 1);
+    entries.pop();
+    assert!(check(&Receipt::parse(alone.to_string().as_bytes()).unwrap(), &trust(&pair)).is_err());
+}

@@ -240,3 +240,47 @@ fn a_page_shows_hostile_texts_as_text() {
     let html = found.html();
     assert!(!html.contains("<script>") && html.contains("&#60;script&#62;"), "{html}");
 }
+
+/// A pack whose personal parts are kept for some months after the end, whoever asks.
+fn keeping(months: u32) -> convenio_agreement::Pack {
+    let mut files = convenio_agreement::digest::Files::default();
+    for (path, bytes) in crate::pair::pack().files().iter() {
+        let mut bytes = bytes.to_vec();
+        if path.ends_with("agreement.toml") {
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(text.contains("minimum_months = 0"));
+            bytes = text.replace("minimum_months = 0", &format!("minimum_months = {months}")).into_bytes();
+        }
+        files.insert(path, bytes).unwrap();
+    }
+    convenio_agreement::Pack::from_files(files).unwrap()
+}
+
+#[test]
+fn what_is_erased_before_its_minimum_retention_is_found() {
+    for (months, days, early) in [(0, 0, false), (12, 0, true), (12, 364, true), (12, 367, false)] {
+        let one = job(1, None);
+        let mut pair = Pair::seeded(keeping(months), 11);
+        pair.order(&one);
+        pair.sync();
+        // The placement ends: the destination declines.
+        season(&mut pair, &one, &[(SV, "nominate"), (CA, "decline")]);
+        // The person's own part of the nomination goes; what says that there was one stays.
+        let index =
+            pair.nodes[SV].parts.iter().find(|(_, held)| held.parts.len() == 2).map(|(index, _)| *index).unwrap();
+        let record_id = convenio_seal::open_entry(&pair.nodes[SV].log[index as usize]).unwrap().statement.record_id;
+        pair.pass(days);
+        pair.append(SV, Body::Erase(Erase { record_id, part: 1, ground: "subject-request".into() }), Vec::new());
+        pair.nodes[SV].parts.get_mut(&index).unwrap().parts[1] = Default::default();
+        pair.sync();
+        let found = both(&pair, &Asked::default());
+        assert!(found.integrity, "{:#?}", found.comparison);
+        let told: Vec<_> = found.findings.iter().filter(|f| f.code == "ERASED_TOO_EARLY").collect();
+        assert_eq!(told.len(), usize::from(early), "{months} {days}: {:#?}", found.findings);
+        if let [told] = told[..] {
+            assert_eq!((told.criterion, &*told.places[0].origin, told.places[0].index), ("A18", &*origin(SV), index));
+            assert_eq!((of(&found, "A18").answer, of(&found, "A18").failed), (Answered::Finding, 1));
+            assert_valid(&found);
+        }
+    }
+}

@@ -64,7 +64,7 @@ fn a_void_entry_that_nobody_rejected_breaks_integrity() {
 }
 
 /// New keys for the origin's node, by its root.
-fn rotate(pair: &mut Pair, version: u64) -> NodeKeys {
+pub fn rotate(pair: &mut Pair, version: u64) -> NodeKeys {
     let keys = NodeKeys::generate(&SeededEntropy::new(100 + version));
     let key_manifest = keys.manifest(party(SV), node_name(SV), version).encode_to_vec();
     let root_signatures = vec![sign(KEYS_TYPE, &key_manifest, &pair.nodes[SV].root)];
@@ -195,4 +195,35 @@ fn an_interrupted_verification_goes_on_where_it_was() {
     assert!(!verify_with(dir.path(), &other, &options).unwrap().holds);
     fs::write(&chunk, whole).unwrap();
     assert!(verify_with(dir.path(), &other, &options).unwrap().holds);
+}
+
+#[test]
+fn what_a_node_refused_to_erase_must_be_there() {
+    let mut pair = story();
+    let (index, record) = pair.nodes[SV].parts.iter().next().map(|(index, held)| (*index, held.clone())).unwrap();
+    let record_id = convenio_seal::open_entry(&pair.nodes[SV].log[index as usize]).unwrap().statement.record_id;
+    let erase =
+        convenio_wire::exchange::v1::Erase { record_id: record_id.clone(), part: 1, ground: "subject-request".into() };
+    pair.append(SV, Body::Erase(erase), Vec::new());
+    let say = |pair: &mut Pair, answer: &str| {
+        let said = EraseAnswer { record_id: record_id.clone(), part: 1, answer: answer.into(), reason: String::new() };
+        pair.append(CA, Body::EraseAnswer(said), Vec::new());
+        pair.deliver(SV);
+        pair.deliver(CA);
+    };
+    // A hold keeps it.
+    say(&mut pair, "REFUSED");
+    assert_eq!(reasons(&checked(&pair, &draft(&pair, CA))).1, [""; 0]);
+    // Gone under the hold: found in the bundle of the node that refused, and in no other.
+    pair.nodes[SV].parts.get_mut(&index).unwrap().parts[1] = Default::default();
+    let found = checked(&pair, &draft(&pair, CA));
+    assert!(found.holds, "{:#?}", found.problems);
+    assert_eq!(reasons(&found).1, ["ERASED_WHILE_REFUSED"]);
+    assert_eq!((found.findings[0].origin.as_deref(), found.findings[0].index), (Some(&*origin(SV)), Some(index)));
+    assert_eq!(reasons(&checked(&pair, &draft(&pair, SV))).1, [""; 0]);
+    // The hold ends, and the node says so: nothing is left to find but what is still there.
+    say(&mut pair, "ERASED");
+    assert_eq!(reasons(&checked(&pair, &draft(&pair, CA))).1, [""; 0]);
+    pair.nodes[SV].parts.insert(index, record);
+    assert_eq!(reasons(&checked(&pair, &draft(&pair, CA))).1, ["ERASED_BUT_PRESENT"]);
 }
