@@ -23,6 +23,7 @@ pub mod records;
 pub mod side;
 pub mod sim;
 pub mod site;
+pub mod third;
 pub mod treaty;
 pub mod web;
 

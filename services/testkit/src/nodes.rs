@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use convenio_agreement::Pack;
 use convenio_faultproxy::FaultProxy;
 use convenio_model::{Clock, ManualClock, Ref, SeededEntropy};
 use convenio_node::{BundleKind, Config, Node};
@@ -21,7 +22,7 @@ use crate::ledger::Books;
 use crate::pair::START_MS;
 use crate::records;
 use crate::site::Site;
-use crate::treaty::SV_CA;
+use crate::treaty::{self, SV_CA};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -53,14 +54,21 @@ pub struct Nodes {
 impl Nodes {
     /// Starts both; each dials the other through the other's proxy.
     pub async fn start(seed: u64) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let site = Site::make(dir.path(), seed);
         let clock = ManualClock::new(START_MS);
+        Self::start_under(seed, clock, treaty::sv_ca(), |_| ()).await
+    }
+
+    /// As [`Nodes::start`], at another time and under another pack with the id sv-ca; `configure` may change the
+    /// configurations before anything is read.
+    pub async fn start_under(seed: u64, clock: ManualClock, pack: Arc<Pack>, configure: impl FnOnce(&Site)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site::make_under(dir.path(), seed, pack);
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
         let to_origin = FaultProxy::start(nowhere).await.unwrap();
         let to_destination = FaultProxy::start(nowhere).await.unwrap();
         site.configure("sv", to_destination.addr(), "trace");
         site.configure("ca", to_origin.addr(), "trace");
+        configure(&site);
         let origin = start(&site, "sv", to_origin, &clock, seed).await;
         let destination = start(&site, "ca", to_destination, &clock, seed).await;
         let nodes = Self { site, clock, origin, destination, _dir: dir };

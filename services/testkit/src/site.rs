@@ -3,8 +3,10 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use convenio_agreement::Pack;
 use convenio_model::{Clock, SystemClock};
 use convenio_node::pki::{Authority, CertRequest, Issued, RevokedLeaf, Usage, serial_of};
 use convenio_node::tls::{LoadedTls, TlsMaterial};
@@ -28,7 +30,14 @@ impl Site {
     /// Makes everything but the configurations in `dir`, which must exist.
     #[must_use]
     pub fn make(dir: &Path, seed: u64) -> Self {
-        let treaty = Treaty::new(seed, vec![treaty::sv_ca()]);
+        Self::make_under(dir, seed, treaty::sv_ca())
+    }
+
+    /// As [`Site::make`], under another pack with the id sv-ca.
+    #[must_use]
+    pub fn make_under(dir: &Path, seed: u64, pack: Arc<Pack>) -> Self {
+        pack.files().write_to(dir).unwrap();
+        let treaty = Treaty::new(seed, vec![pack]);
         let (now, later) = (now() - HOUR, now() + 24 * HOUR);
         let authority = |party: &Party| Authority::create(&domain(&party.party), now, later).unwrap();
         let (origin_ca, destination_ca) = (authority(&treaty.origin), authority(&treaty.destination));
@@ -60,8 +69,7 @@ impl Site {
     /// Writes a state's configuration. Its node dials the partner at `partner`.
     pub fn configure(&self, party: &str, partner: SocketAddr, level: &str) {
         let other = if party == self.treaty.origin.party { &self.treaty.destination } else { &self.treaty.origin };
-        let (other, agreements) = (&other.party, treaty::agreements_dir());
-        let agreements = agreements.canonicalize().unwrap();
+        let other = &other.party;
         let text = format!(
             r#"node = "node.{party}.example"
 party = "{party}"
@@ -74,7 +82,7 @@ keys = "keys"
 trust = "../trust"
 ratifications = "trust/ratifications"
 epochs = "trust/epochs"
-agreements_dir = "{agreements}"
+agreements_dir = "../agreements"
 agreements = ["sv-ca"]
 
 [tls]
@@ -98,8 +106,7 @@ agreements = ["sv-ca"]
 [log]
 level = "{level}"
 file = "node.log"
-"#,
-            agreements = agreements.display()
+"#
         );
         fs::write(self.config(party), text).unwrap();
     }

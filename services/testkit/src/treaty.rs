@@ -58,6 +58,18 @@ pub(crate) fn variant(pack: &Pack, id: &str, words: &[(&str, &str)]) -> Pack {
     Pack::load(&dir.path().join("agreements"), id).unwrap()
 }
 
+/// sv-ca, with another `[witness]` table.
+pub(crate) fn under_witnesses(table: &str) -> Arc<Pack> {
+    const NONE: &str = "[witness]\nindependent = \"none\"\n";
+    let dir = tempfile::tempdir().unwrap();
+    PACK.files().write_to(dir.path()).unwrap();
+    let path = dir.path().join("agreements/sv-ca/agreement.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(NONE), "the pack of the repository requires no witness");
+    fs::write(&path, text.replace(NONE, table)).unwrap();
+    Arc::new(Pack::load(&dir.path().join("agreements"), SV_CA).unwrap())
+}
+
 /// One state's part of a treaty.
 pub struct Party {
     /// Party, for example `sv`.

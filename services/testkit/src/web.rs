@@ -49,7 +49,7 @@ pub async fn ask(party: &str, address: SocketAddr, tls: &LoadedTls, method: &str
     parse(&bytes)
 }
 
-fn parse(bytes: &[u8]) -> Answered {
+pub(crate) fn parse(bytes: &[u8]) -> Answered {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(bytes.len());
     let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);

@@ -9,6 +9,7 @@ mod it {
     mod erasure;
     mod faults;
     mod flaws;
+    mod independent;
     mod journal;
     mod keys;
     mod links;

@@ -28,14 +28,15 @@ pub const GO: Step = Step {
     },
 };
 
-/// aics-tlog over the same, and aics-witness as a third witness.
+/// aics-tlog over the same, and aics-witness as a third witness, of our bytes and of two live nodes.
 pub const PYTHON: Step = Step {
     name: "oracles in Python",
     run: |workspace| {
-        with_python(workspace, |script| {
+        with_python(workspace, |python, script| {
             run(&mut script("selftest.py"))?;
             run(script("verify_sample.py").args(samples(workspace)?))?;
-            run(script("verify_witness.py").arg(example(workspace, "witnessed")?))
+            run(script("verify_witness.py").arg(example(workspace, "log", "witnessed")?))?;
+            run(workspace.command(example(workspace, "testkit", "third_witness")?).arg(python))
         })
     },
 };
@@ -44,7 +45,7 @@ pub const PYTHON: Step = Step {
 pub const DEMO: Step = Step {
     name: "oracles over the demo",
     run: |workspace| {
-        with_python(workspace, |script| {
+        with_python(workspace, |_, script| {
             for state in ["sv", "ca"] {
                 let bundle = workspace.small_demo().join(state).join("bundle");
                 verify(workspace, script("verify_bundle.py"), &bundle)?;
@@ -54,8 +55,11 @@ pub const DEMO: Step = Step {
     },
 };
 
-/// Runs what needs the Python oracles; `script` starts one of them.
-fn with_python(workspace: &Workspace, judge: impl FnOnce(&dyn Fn(&str) -> Command) -> Result<()>) -> Result<Outcome> {
+/// Runs what needs the Python oracles, with a Python that has them; `script` starts one of ours.
+fn with_python(
+    workspace: &Workspace,
+    judge: impl FnOnce(&Path, &dyn Fn(&str) -> Command) -> Result<()>,
+) -> Result<Outcome> {
     let Some(python) = tools::python(OLDEST) else {
         let (major, minor) = OLDEST;
         return Ok(Outcome::NotRun(format!(
@@ -65,7 +69,7 @@ fn with_python(workspace: &Workspace, judge: impl FnOnce(&dyn Fn(&str) -> Comman
     };
     let folder = workspace.path(FOLDER);
     let python = tools::environment(workspace, "oracles", &python, &folder.join("requirements.txt"))?;
-    judge(&|name: &str| {
+    judge(&python, &|name: &str| {
         let mut command = workspace.command(&python);
         command.arg("-B").arg(folder.join(name));
         command
@@ -80,13 +84,13 @@ fn samples(workspace: &Workspace) -> Result<Vec<PathBuf>> {
         fs::remove_dir_all(&out)?;
     }
     let sizes = || SIZES.split(' ');
-    run(workspace.command(example(workspace, "logs")?).arg(&out).args(sizes()))?;
+    run(workspace.command(example(workspace, "log", "logs")?).arg(&out).args(sizes()))?;
     Ok(sizes().map(|size| out.join(size)).collect())
 }
 
-/// Builds an example of the log crate; its program.
-fn example(workspace: &Workspace, name: &str) -> Result<PathBuf> {
-    run(workspace.cargo("build --locked --quiet -p convenio-log --example").arg(name))?;
+/// Builds an example of a crate; its program.
+fn example(workspace: &Workspace, of: &str, name: &str) -> Result<PathBuf> {
+    run(workspace.cargo("build --locked --quiet -p").arg(format!("convenio-{of}")).arg("--example").arg(name))?;
     Ok(workspace.path("target/debug/examples").join(name))
 }
 

@@ -1,6 +1,6 @@
 //! What a report cannot show, said in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use convenio_agreement::config::WitnessPolicy;
 use convenio_log::{SignedCheckpoint, cosignature};
@@ -44,24 +44,30 @@ pub(super) fn of(audit: &Audit, trust: &TrustFile, say: &Catalogue) -> Vec<Limit
     found
 }
 
-/// The independent witnesses, if the agreements name some and a quorum of them cosigned the latest head of every log.
+/// The independent witnesses, if the agreements name some and a quorum of them cosigned the latest head of every log. Each
+/// state has the cosignatures of its own logs: those of the partner's may stand in the other bundle.
 fn witnesses(audit: &Audit) -> Option<BTreeSet<String>> {
+    let all = audit.bundles().flat_map(|bundle| &bundle.manifest().logs);
+    let logs: BTreeSet<(&str, u64)> = all.map(|log| (log.name.as_str(), log.size)).collect();
     let mut names = BTreeSet::new();
-    let mut logs = 0;
-    for bundle in audit.bundles() {
-        for log in &bundle.manifest().logs {
-            let Ok(origin) = log.name.parse::<LogOrigin>() else { continue };
-            names.extend(witnessed(audit, bundle, &origin)?);
-            logs += 1;
-        }
+    // Of two sizes of one log the larger one is what there is; that they are of one past was compared.
+    let largest: BTreeMap<&str, u64> = logs.into_iter().collect();
+    let mut known = 0;
+    for (name, size) in largest {
+        let Ok(origin) = name.parse::<LogOrigin>() else { continue };
+        names.extend(audit.bundles().find_map(|bundle| witnessed(audit, bundle, &origin, size))?);
+        known += 1;
     }
-    (logs > 0 && audit.holds()).then_some(names)
+    (known > 0 && audit.holds()).then_some(names)
 }
 
 /// The witnesses of one log's latest head, if they are a quorum under every version of its agreement.
-fn witnessed(audit: &Audit, bundle: &Bundle, origin: &LogOrigin) -> Option<BTreeSet<String>> {
+fn witnessed(audit: &Audit, bundle: &Bundle, origin: &LogOrigin, size: u64) -> Option<BTreeSet<String>> {
     let path = format!("{}checkpoint", log_folder(&origin.to_string()));
     let head = SignedCheckpoint::parse(&bundle.read(&path, MAX_FILE, &mut Problems::default())?).ok()?;
+    if head.checkpoint().size() != size {
+        return None;
+    }
     let mut names = BTreeSet::new();
     let packs = audit.packs().filter(|pack| pack.id() == origin.agreement);
     for pack in packs {

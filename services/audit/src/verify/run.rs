@@ -291,7 +291,8 @@ impl Run<'_> {
                 WitnessPolicy::CollusionNotExcluded => None,
                 WitnessPolicy::Required { quorum, witnesses } => {
                     let keys = witnesses.iter().map(|witness| witness.key.clone()).collect();
-                    Some(Quorum { needed: *quorum, keys })
+                    let deadline_ms = u64::from(pack.config().cosign_deadline_hours) * 3_600_000;
+                    Some(Quorum { needed: *quorum, keys, deadline_ms })
                 }
             };
             collusion = collusion.or(witness::independent(bundle, &of, quorum.as_ref(), &mut self.problems));

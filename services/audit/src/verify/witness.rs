@@ -4,6 +4,7 @@ use convenio_log::{Policy, SignedCheckpoint};
 
 use super::CheckedLog;
 use super::heads::parse;
+use super::ledger::Rows;
 use super::tree::Roots;
 use crate::bundle::{Bundle, MAX_FILE, log_folder};
 use crate::keys::{KeyBook, cosigned};
@@ -52,8 +53,8 @@ pub(super) fn witnessed(bundle: &Bundle, book: &KeyBook, logs: &[CheckedLog], pr
     }
 }
 
-/// Whether witnesses that are neither state cosigned the heads of all logs, as the pack demands. Returns what to say of
-/// collusion.
+/// Whether witnesses that are neither state cosigned all logs, as the pack demands. A bundle answers for the exporter's own
+/// logs: their entries past the deadline must be covered. Returns what to say of collusion.
 pub(super) fn independent(
     bundle: &Bundle,
     logs: &[&CheckedLog],
@@ -63,14 +64,16 @@ pub(super) fn independent(
     let Some(quorum) = required else { return Some(COLLUSION.to_owned()) };
     let mut all = !logs.is_empty();
     for log in logs {
-        let path = format!("{}checkpoint", log_folder(&log.line().name));
-        let bytes = bundle.read(&path, MAX_FILE, &mut Problems::default()).unwrap_or_default();
-        let signed = SignedCheckpoint::parse(&bytes).ok();
-        let count = signed.map_or(0, |signed| quorum.count(&signed));
-        if count < quorum.needed {
-            all = false;
-            let text = format!("{count} independent witnesses cosigned its head, {} must", quorum.needed);
-            problems.push(Problem::new(Check::Witness, text).because("WITNESS_QUORUM").of(&log.line().name));
+        let line = log.line();
+        let covered = quorum.covered(bundle, log);
+        if covered == line.size {
+            continue;
+        }
+        all = false;
+        if line.origin.issuer == bundle.manifest().node && quorum.overdue(log, covered) {
+            let text = format!("{} independent witnesses must have cosigned it, and have not in time", quorum.needed);
+            let problem = Problem::new(Check::Witness, text).because("WITNESS_QUORUM");
+            problems.push(problem.of(&line.name).entry(covered));
         }
     }
     (!all).then(|| COLLUSION.to_owned())
@@ -82,12 +85,35 @@ pub(super) struct Quorum {
     pub(super) needed: usize,
     /// Their keys.
     pub(super) keys: Vec<convenio_log::VerifierKey>,
+    /// Within how long, ms.
+    pub(super) deadline_ms: u64,
 }
 
 impl Quorum {
-    fn count(&self, signed: &SignedCheckpoint) -> usize {
-        let by = |key: &&convenio_log::VerifierKey| convenio_log::cosignature::verify(signed, key).is_ok();
-        self.keys.iter().filter(by).count()
+    /// Entries that a quorum has cosigned.
+    fn covered(&self, bundle: &Bundle, log: &CheckedLog) -> u64 {
+        let folder = log_folder(&log.line().name);
+        let earlier = format!("{folder}checkpoints/");
+        let kept = bundle.below(&earlier).map(str::to_owned);
+        let mut sizes = vec![0; self.keys.len()];
+        for path in kept.chain([format!("{folder}checkpoint")]) {
+            let bytes = bundle.read(&path, MAX_FILE, &mut Problems::default()).unwrap_or_default();
+            let Ok(signed) = SignedCheckpoint::parse(&bytes) else { continue };
+            let by = |key| convenio_log::cosignature::verify(&signed, key).is_ok();
+            let size = signed.checkpoint().size();
+            let cosigned = self.keys.iter().zip(&mut sizes).filter(|(key, _)| by(key));
+            cosigned.for_each(|(_, known)| *known = size.max(*known));
+        }
+        sizes.sort_unstable_by(|a: &u64, b| b.cmp(a));
+        sizes.get(self.needed.saturating_sub(1)).copied().unwrap_or(0)
+    }
+
+    /// Whether the first entry that is not covered was issued so long before the last one.
+    fn overdue(&self, log: &CheckedLog, covered: u64) -> bool {
+        let mut rows = Rows::new(&log.scanned.ledger, log.line().size);
+        let mut time = |index| rows.at(index).ok().flatten().map(|row| row.time_ms);
+        let (first, last) = (time(covered), time(log.line().size.saturating_sub(1)));
+        first.zip(last).is_none_or(|(first, last)| last.saturating_sub(first) > self.deadline_ms)
     }
 }
 
