@@ -61,7 +61,7 @@ struct KeysArgs {
     node: String,
     /// Version of the manifest; a later one goes to the folder DIR/v<VERSION>, which the running node reads
     #[arg(long, default_value_t = 1)]
-    version: u64,
+    manifest_version: u64,
     /// Make only these keys anew and take the others from the version before: record, log, mirror, witness
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -152,9 +152,9 @@ async fn check(path: &Path, config: &Config) -> anyhow::Result<()> {
 
 fn keys(args: &KeysArgs) -> anyhow::Result<()> {
     let keys = new_keys(args)?;
-    let manifest = keys.manifest(&args.party, &args.node, args.version).encode_to_vec();
-    ManifestKeys::parse(&manifest).context("--party, --node or --version")?;
-    let dir = version_dir(&args.dir, args.version);
+    let manifest = keys.manifest(&args.party, &args.node, args.manifest_version).encode_to_vec();
+    ManifestKeys::parse(&manifest).context("--party, --node or --manifest-version")?;
+    let dir = version_dir(&args.dir, args.manifest_version);
     let shown = dir.display();
     let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
     made.with_context(|| format!("{shown}: cannot be made"))?;
@@ -181,11 +181,11 @@ fn new_keys(args: &KeysArgs) -> anyhow::Result<NodeKeys> {
     if args.only.is_empty() {
         return Ok(keys);
     }
-    ensure!(args.version > 1, "--only needs a version before: --version 2 or later");
+    ensure!(args.manifest_version > 1, "--only needs a version before: --manifest-version 2 or later");
     let uses = ["record", "log", "mirror", "witness"];
     let unknown = args.only.iter().find(|name| !uses.contains(&name.as_str()));
     ensure!(unknown.is_none(), "--only: record, log, mirror, witness");
-    let before = version_dir(&args.dir, args.version - 1);
+    let before = version_dir(&args.dir, args.manifest_version - 1);
     let old = NodeKeys::load(&before).with_context(|| before.display().to_string())?;
     let stays = |name: &str| !args.only.iter().any(|new| new == name);
     let NodeKeys { record, log, mirror, witness } = old;

@@ -53,7 +53,7 @@ struct SignKeysArgs {
     /// Folder of the root keys; every key that is there signs
     #[arg(long)]
     root: PathBuf,
-    /// The manifest of the new keys, as `convenio node keys --version` wrote it
+    /// The manifest of the new keys, as `convenio node keys --manifest-version` wrote it
     #[arg(long)]
     manifest: PathBuf,
     /// File to write into the node's folder of epochs, NAME.dsse.json
