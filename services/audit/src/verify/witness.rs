@@ -108,8 +108,11 @@ impl Quorum {
         sizes.get(self.needed.saturating_sub(1)).copied().unwrap_or(0)
     }
 
-    /// Whether the first entry that is not covered was issued so long before the last one.
+    /// Whether nothing was ever covered, or the first entry that is not was issued so long before the last one.
     fn overdue(&self, log: &CheckedLog, covered: u64) -> bool {
+        if covered == 0 {
+            return true;
+        }
         let mut rows = Rows::new(&log.scanned.ledger, log.line().size);
         let mut time = |index| rows.at(index).ok().flatten().map(|row| row.time_ms);
         let (first, last) = (time(covered), time(log.line().size.saturating_sub(1)));

@@ -77,7 +77,7 @@ fn a_quorum_of_independent_witnesses_excludes_collusion() {
 }
 
 #[test]
-fn too_few_or_forged_witnesses_are_a_problem_of_that_log() {
+fn too_few_or_forged_witnesses_are_a_problem_of_the_exporters_own_log() {
     let mut pair = Pair::seeded(watched(), 11);
     pair.sync();
     let missing = |found: &Verification| -> Vec<String> {
@@ -85,16 +85,11 @@ fn too_few_or_forged_witnesses_are_a_problem_of_that_log() {
         assert_eq!(found.notes, [COLLUSION]);
         found.problems.iter().filter_map(|problem| problem.origin.clone()).collect()
     };
-    assert_eq!(missing(&checked(&pair, &seen_by(&pair, [&[0, 1], &[2]], false))), [origin(CA)]);
+    // Those of the partner's log are the partner's to show: without them collusion is not excluded, and no more.
+    assert!(missing(&checked(&pair, &seen_by(&pair, [&[0, 1], &[2]], false))).is_empty());
     assert_eq!(missing(&checked(&pair, &seen_by(&pair, [&[0], &[1, 2]], false))), [origin(SV)]);
-    let mut both = [origin(SV), origin(CA)];
-    both.sort();
-    let mut found = missing(&checked(&pair, &seen_by(&pair, [&[], &[]], false)));
-    found.sort();
-    assert_eq!(found, both);
-    let mut found = missing(&checked(&pair, &seen_by(&pair, [&[0, 1], &[0, 1]], true)));
-    found.sort();
-    assert_eq!(found, both);
+    assert_eq!(missing(&checked(&pair, &seen_by(&pair, [&[], &[]], false))), [origin(SV)]);
+    assert_eq!(missing(&checked(&pair, &seen_by(&pair, [&[0, 1], &[0, 1]], true))), [origin(SV)]);
 }
 
 /// The bundle of the destination, whose witness cosigned `root` of the origin's log at `size`.
