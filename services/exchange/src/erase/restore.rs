@@ -166,7 +166,13 @@ impl Told {
             ["erased", agreement, record, part, _, time, ground] => {
                 let (record, part, ordered_ms) = (id_of(record)?, part.parse().ok()?, time.parse().ok()?);
                 self.erased.push(Gone::Record(record, part));
-                self.orders.push(Order { agreement: agreement.to_owned(), record, part, ordered_ms, ground: ground.to_owned() });
+                self.orders.push(Order {
+                    agreement: agreement.to_owned(),
+                    record,
+                    part,
+                    ordered_ms,
+                    ground: ground.to_owned(),
+                });
             }
             ["hold", agreement, placement, id, class, ground, created, expires] => {
                 let hold = Hold {
