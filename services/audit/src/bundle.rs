@@ -234,15 +234,19 @@ impl HashedFile {
 
 /// Runs `work` on as many threads as there are cores, at most `most` and at least this one.
 pub(crate) fn on_every_core<T: Send>(most: usize, work: impl Fn() -> Vec<T> + Sync) -> Vec<T> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        let others: Vec<_> = (1..cores.min(most)).map(|_| scope.spawn(&work)).collect();
+        let others: Vec<_> = (1..cores().min(most)).map(|_| scope.spawn(&work)).collect();
         let mut found = work();
         for other in others {
             found.extend(other.join().expect("a worker does not panic"));
         }
         found
     })
+}
+
+/// Cores of this machine.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Folder of a log.

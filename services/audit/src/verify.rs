@@ -14,6 +14,7 @@ mod revocation;
 mod run;
 pub(crate) mod scan;
 mod sequence;
+pub(crate) mod shares;
 pub(crate) mod store;
 pub(crate) mod tree;
 mod walk;

@@ -18,15 +18,15 @@ use super::shared::compared;
 use super::spool::{OrderEvent, Spool, Spooled, Writer};
 use super::timeline::{Shared, settle};
 use crate::audit::Options;
-use crate::bundle::on_every_core;
+use crate::bundle::{cores, on_every_core};
 use crate::history::{At, ErasedRecord, Exchange, History, Place, ReplaySummary, ReplayedRecord, SubjectView, Visit};
 use crate::verify::Checked;
 use crate::verify::store::Work;
 
 /// Records of one share, about.
-const SHARE: u64 = 4_096;
+const SHARE: u64 = 2_048;
 /// Most shares.
-const MAX_SHARES: u64 = 1_024;
+const MAX_SHARES: u64 = 4_096;
 /// Shares of the orders.
 const ORDER_SHARES: usize = 64;
 
@@ -49,10 +49,10 @@ pub(super) fn run(
     let seen = [seen(0, "seen-origin")?, seen(1, "seen-destination")?];
     let total: u64 = chains.iter().map(super::chain::Chain::len).sum();
     let shares = usize::try_from((total / SHARE).clamp(1, MAX_SHARES)).unwrap_or(1);
-    let spool = Spool::create(&work.path("records"), shares)?;
+    let spool = Spool::create(&work.path("records"), shares, cores())?;
     Gather { checked, other, chains: &chains, seen: &seen, options }.run(&spool)?;
     let passes = Passes { packs: &checked.packs, last: &exchange.pack, checked, spool: &spool };
-    let orders = Spool::create(&work.path("orders"), ORDER_SHARES)?;
+    let orders = Spool::create(&work.path("orders"), ORDER_SHARES, cores())?;
     let mut sides = passes.first(&orders)?;
     let mut short = Vec::new();
     for share in 0..orders.shares() {
@@ -148,7 +148,7 @@ impl<'p> Passes<'p> {
     /// Folds every subject again, judged beside what it depends on.
     fn second(&self, sides: &[Shared; 2], visit: &mut dyn Visit) -> io::Result<ReplaySummary> {
         let next = AtomicUsize::new(0);
-        let cores = std::thread::available_parallelism().map_or(1, usize::from).min(self.spool.shares());
+        let cores = cores().min(self.spool.shares());
         let mut summary = ReplaySummary::default();
         std::thread::scope(|scope| {
             let (send, receive) = mpsc::sync_channel(1);

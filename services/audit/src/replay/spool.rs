@@ -2,14 +2,10 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use prost::Message;
 
-use crate::verify::store::Heap;
-
-/// Bytes that a writer gathers for one share before it writes.
-const GATHERED: usize = 16 * 1024;
+use crate::verify::shares::{self, Shares};
 
 /// A RECORD as both sides meet it.
 #[derive(Clone, PartialEq, Message)]
@@ -84,77 +80,51 @@ pub(super) struct OrderEvent {
     pub(super) index: u64,
 }
 
-/// Shares on disk.
-pub(super) struct Spool {
-    heap: Heap,
-    extents: Vec<Mutex<Vec<(u64, u32)>>>,
-}
+/// Messages by share, on disk.
+pub(super) struct Spool(Shares);
 
 impl Spool {
-    pub(super) fn create(path: &Path, shares: usize) -> io::Result<Self> {
-        if path.exists() {
-            std::fs::remove_file(path)?;
-        }
-        Ok(Self { heap: Heap::open(path)?, extents: (0..shares.max(1)).map(|_| Mutex::default()).collect() })
+    /// A spool that so many workers fill.
+    pub(super) fn create(path: &Path, shares: usize, workers: usize) -> io::Result<Self> {
+        Shares::create(path, shares, workers).map(Self)
     }
 
     pub(super) fn shares(&self) -> usize {
-        self.extents.len()
+        self.0.count()
     }
 
     pub(super) fn writer(&self) -> Writer<'_> {
-        Writer { spool: self, gathered: vec![Vec::new(); self.extents.len()] }
+        Writer { shares: self.shares(), out: self.0.writer() }
     }
 
-    /// Everything of one share.
+    /// Everything of one share, in no order.
     pub(super) fn read<M: Message + Default>(&self, share: usize) -> io::Result<Vec<M>> {
-        let extents = std::mem::take(&mut *self.extents[share].lock().unwrap_or_else(PoisonError::into_inner));
         let mut found = Vec::new();
-        for (at, length) in &extents {
-            let bytes = self.heap.read(*at, *length as usize)?;
-            let mut rest = bytes.as_slice();
-            while !rest.is_empty() {
-                found.push(M::decode_length_delimited(&mut rest).map_err(io::Error::other)?);
+        self.0.read(share, |mut block| {
+            while !block.is_empty() {
+                found.push(M::decode_length_delimited(&mut block).map_err(io::Error::other)?);
             }
-        }
-        *self.extents[share].lock().unwrap_or_else(PoisonError::into_inner) = extents;
+            Ok(())
+        })?;
         Ok(found)
     }
 }
 
 /// Writes to the shares.
 pub(super) struct Writer<'s> {
-    spool: &'s Spool,
-    gathered: Vec<Vec<u8>>,
+    shares: usize,
+    out: shares::Writer<'s>,
 }
 
 impl Writer<'_> {
     /// Adds a message to the share of `key`.
     pub(super) fn push(&mut self, key: &[u8], message: &impl Message) -> io::Result<()> {
-        let share = share(key, self.gathered.len());
-        let out = &mut self.gathered[share];
-        message.encode_length_delimited(out).map_err(io::Error::other)?;
-        if out.len() >= GATHERED {
-            self.write(share)?;
-        }
-        Ok(())
+        let encode = |block: &mut Vec<u8>| message.encode_length_delimited(block).map_err(io::Error::other);
+        self.out.push(share(key, self.shares), encode)
     }
 
-    fn write(&mut self, share: usize) -> io::Result<()> {
-        let out = &mut self.gathered[share];
-        let at = self.spool.heap.append(out)?;
-        let length = u32::try_from(out.len()).map_err(io::Error::other)?;
-        self.spool.extents[share].lock().unwrap_or_else(PoisonError::into_inner).push((at, length));
-        out.clear();
-        Ok(())
-    }
-
-    pub(super) fn finish(mut self) -> io::Result<()> {
-        (0..self.gathered.len())
-            .filter(|share| !self.gathered[*share].is_empty())
-            .collect::<Vec<_>>()
-            .into_iter()
-            .try_for_each(|share| self.write(share))
+    pub(super) fn finish(self) -> io::Result<()> {
+        self.out.finish()
     }
 }
 

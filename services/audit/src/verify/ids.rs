@@ -1,21 +1,21 @@
 //! What concerns one record wherever it stands: ids that repeat, parts that are gone, erasures. Spooled by record id, so
 //! that only a small share of the records is in memory at a time.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::CheckedLog;
+use super::shares::{Shares, Writer};
 use crate::bundle::on_every_core;
 use crate::problem::{Check, Problem, Problems};
 
 /// Bytes of an item.
 const ROW: usize = 64;
-/// Number of spool files.
-const FILES: usize = 64;
-/// Bytes that a batch gathers for one file before it writes.
-const GATHERED: usize = 16 * 1024;
+/// Number of shares.
+const SHARES: usize = 64;
+/// Most shares that are sorted at a time: of 10 million entries each takes some 24 MiB.
+const SORTED: usize = 4;
 
 /// Something about a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,59 +103,36 @@ impl Id {
     }
 }
 
-/// The spool files.
-pub(super) struct Spool {
-    files: Vec<Mutex<File>>,
-}
+/// The items by share, on disk.
+pub(super) struct Spool(Shares);
 
 impl Spool {
-    pub(super) fn create(path: &Path) -> io::Result<Self> {
-        let file = |number: usize| {
-            let path = path.with_added_extension(number.to_string());
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path).map(Mutex::new)
-        };
-        Ok(Self { files: (0..FILES).map(file).collect::<io::Result<_>>()? })
+    /// A spool that so many logs fill side by side.
+    pub(super) fn create(path: &Path, logs: usize) -> io::Result<Self> {
+        Shares::create(path, SHARES, logs).map(Self)
     }
 
-    /// Adds one.
-    pub(super) fn push(&self, id: &Id) -> io::Result<()> {
-        self.write(place(&id.record_id), &id.write())
-    }
-
-    /// Adds many, a few at a time.
+    /// Takes items.
     pub(super) fn batch(&self) -> Batch<'_> {
-        Batch { spool: self, gathered: vec![Vec::new(); FILES] }
-    }
-
-    fn write(&self, at: usize, bytes: &[u8]) -> io::Result<()> {
-        self.files[at].lock().unwrap_or_else(PoisonError::into_inner).write_all(bytes)
+        Batch(self.0.writer())
     }
 }
 
-/// The last byte of a UUIDv7 is random.
-fn place(record_id: &[u8; 16]) -> usize {
-    usize::from(record_id[15]) % FILES
-}
-
-/// Gathers what goes to the spool files.
-pub(super) struct Batch<'s> {
-    spool: &'s Spool,
-    gathered: Vec<Vec<u8>>,
-}
+/// Gathers what goes to the spool.
+pub(super) struct Batch<'s>(Writer<'s>);
 
 impl Batch<'_> {
     pub(super) fn push(&mut self, id: &Id) -> io::Result<()> {
-        let at = place(&id.record_id);
-        self.gathered[at].extend_from_slice(&id.write());
-        if self.gathered[at].len() >= GATHERED {
-            self.spool.write(at, &self.gathered[at])?;
-            self.gathered[at].clear();
-        }
-        Ok(())
+        // The last byte of a UUIDv7 is random.
+        let share = usize::from(id.record_id[15]) % SHARES;
+        self.0.push(share, |block| {
+            block.extend_from_slice(&id.write());
+            Ok(())
+        })
     }
 
     pub(super) fn flush(self) -> io::Result<()> {
-        self.gathered.iter().enumerate().try_for_each(|(at, bytes)| self.spool.write(at, bytes))
+        self.0.finish()
     }
 }
 
@@ -166,16 +143,19 @@ pub(super) fn check(
     exporter: &str,
     parts: bool,
 ) -> io::Result<(Problems, Problems)> {
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let found = on_every_core(FILES, || {
+    let next = AtomicUsize::new(0);
+    let found = on_every_core(SORTED, || {
         let mut found = Vec::new();
-        while let Some(file) = spool.files.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-            let mut checker =
-                Checker { logs, exporter, parts, problems: Problems::default(), findings: Problems::default() };
-            let done = checker.file(&mut file.lock().unwrap_or_else(PoisonError::into_inner));
+        loop {
+            let share = next.fetch_add(1, Ordering::Relaxed);
+            if share >= SHARES {
+                return found;
+            }
+            let (problems, findings) = Default::default();
+            let mut checker = Checker { logs, exporter, parts, problems, findings };
+            let done = checker.share(spool, share);
             found.push(done.map(|()| (checker.problems, checker.findings)));
         }
-        found
     });
     let (mut problems, mut findings) = (Vec::new(), Vec::new());
     let mut counts = (0, 0);
@@ -198,12 +178,12 @@ struct Checker<'c> {
 }
 
 impl Checker<'_> {
-    fn file(&mut self, file: &mut File) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        file.seek(SeekFrom::Start(0))?;
-        file.read_to_end(&mut bytes)?;
-        let mut ids: Vec<Id> = bytes.as_chunks::<ROW>().0.iter().map(Id::read).collect();
-        drop(bytes);
+    fn share(&mut self, spool: &Spool, share: usize) -> io::Result<()> {
+        let mut ids: Vec<Id> = Vec::new();
+        spool.0.read(share, |block| {
+            ids.extend(block.as_chunks::<ROW>().0.iter().map(Id::read));
+            Ok(())
+        })?;
         ids.sort_unstable();
         for record in ids.chunk_by(|a, b| a.record_id == b.record_id) {
             self.record(record);

@@ -120,7 +120,7 @@ impl Run<'_> {
         let mut logs = self.logs(bundle, scanned, openings, &revoked)?;
         epochs::check(bundle, &mut logs, self.trust, &mut self.problems);
         self.judged(&mut logs)?;
-        let ids = Spool::create(&work.path("ids"))?;
+        let ids = Spool::create(&work.path("ids"), logs.len())?;
         self.sequence(&mut logs, &packs, &ids, &work)?;
         self.entries(bundle, &mut logs, &packs, &ids)?;
         revocation::check(&logs, bundle, &revoked, &mut self.problems, &mut self.findings);
@@ -199,7 +199,7 @@ impl Run<'_> {
             trust: self.trust,
             recorders: (0..logs.len()).map(recorder).collect::<io::Result<_>>()?,
             decided: vec![0; logs.len()],
-            ids,
+            ids: ids.batch(),
             problems: &mut self.problems,
         };
         for chain in chains(logs) {
@@ -207,6 +207,7 @@ impl Run<'_> {
                 logs[at].activations = pass.log(at, logs)?;
             }
         }
+        pass.ids.flush()?;
         let outcomes = pass.recorders.into_iter().map(Recorder::finish).collect::<io::Result<Vec<_>>>()?;
         logs.iter_mut().zip(outcomes).for_each(|(log, outcomes)| log.outcomes = Some(outcomes));
         Ok(())

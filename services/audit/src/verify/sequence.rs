@@ -9,7 +9,7 @@ use convenio_seal::{TrustFile, verify_ratify};
 use convenio_wire::exchange::v1::statement::Body;
 use convenio_wire::exchange::v1::{Outcome, Ratify};
 
-use super::ids::{Id, Spool, What};
+use super::ids::{Batch, Id, What};
 use super::ledger::Rows;
 use super::outcomes::Recorder;
 use super::{CheckedLog, Kind, partner_at};
@@ -23,7 +23,7 @@ pub(super) struct Pass<'p> {
     pub(super) recorders: Vec<Recorder>,
     /// Last decision about each log: one past its range.
     pub(super) decided: Vec<u64>,
-    pub(super) ids: &'p Spool,
+    pub(super) ids: Batch<'p>,
     pub(super) problems: &'p mut Problems,
 }
 
