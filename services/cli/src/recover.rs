@@ -13,7 +13,6 @@ use convenio_seal::epoch::authorise_epoch;
 use convenio_seal::origin::LogOrigin;
 use convenio_seal::recovery::{recovery_envelope, sign_recovery};
 use convenio_wire::exchange::v1::EpochAuthorisation;
-use prost::Message;
 
 use crate::output::{say, write_file};
 use crate::root::Root;
@@ -71,8 +70,7 @@ async fn step(args: &RecoverArgs, config: Config) -> anyhow::Result<()> {
         let file = fs::read(path).with_context(|| path.display().to_string())?;
         return opened(&node, &file).await;
     }
-    let (root, manifest, origin) =
-        drill.context("--request-out, --authorisation, --open or --drill-root is missing")?;
+    let (root, origin) = drill.context("--request-out, --authorisation, --open or --drill-root is missing")?;
     let request = node.request(&args.reason).await?;
     let refilled = node.refill(&sign_recovery(&recovery_envelope(&request)?, &root.signers())?).await?;
     told(&refilled)?;
@@ -84,18 +82,18 @@ async fn step(args: &RecoverArgs, config: Config) -> anyhow::Result<()> {
         prev_size: refilled.prev_size,
         prev_root: refilled.prev_root,
         reason: args.reason.clone(),
-        key_manifest: manifest,
+        key_manifest: node.key_manifest(),
     };
     opened(&node, authorise_epoch(&authorisation, &root.signers())?.to_json().as_bytes()).await
 }
 
-/// Roots, the manifest of the node's keys, and an origin of its log.
-fn drilled(config: &Config, dir: &Path) -> anyhow::Result<(Root, Vec<u8>, LogOrigin)> {
+/// Roots, and an origin of the node's log.
+fn drilled(config: &Config, dir: &Path) -> anyhow::Result<(Root, LogOrigin)> {
     let root = Root::load(dir)?;
     ensure!(root.set.party() == config.party, "{}: is of {}", dir.display(), root.set.party());
     let (pack, partner) = config.agreements.first().context("no agreement")?;
     let origin = LogOrigin::new(&config.node, pack.id(), &partner.node, 1)?;
-    Ok((root, config.keys.manifest(&config.party, &config.node, 1).encode_to_vec(), origin))
+    Ok((root, origin))
 }
 
 fn told(refilled: &Refilled) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@
 mod it {
     mod ceremony;
     mod input;
+    mod recovery;
     mod run;
     mod state;
 }

@@ -7,6 +7,7 @@ mod logs;
 mod rows;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use convenio_agreement::Pack;
 use convenio_log::{Note, Policy, VerifierKey};
@@ -14,6 +15,8 @@ use convenio_seal::manifest::{ManifestKeys, NodeKeys};
 use convenio_seal::vault::Vault;
 use convenio_store::{LogRow, Store, StoreError};
 
+use crate::keys::rotation_states;
+use crate::learn::MAX_CHANGES;
 use crate::signer::{Named, log_key, mirror_key};
 use crate::witness::witnessed;
 use crate::{journal, publish};
@@ -92,6 +95,32 @@ pub enum ExportError {
     Store(#[from] StoreError),
 }
 
+/// Of the sets of keys that a node holds, the one that the last entries of its logs were signed with; none if its logs name
+/// other keys, or there is no log yet.
+///
+/// # Errors
+/// The database's.
+pub async fn keys_in_force(store: &dyn Store, held: &[Arc<NodeKeys>]) -> Result<Option<Arc<NodeKeys>>, ExportError> {
+    use convenio_wire::exchange::v1::statement::Body;
+    let logs = store.logs().await?;
+    let own = logs.iter().filter(|log| log.own && journal::epoch_of(log).is_none() && log.size > 0);
+    let Some(last) = own.max_by_key(|log| log.epoch) else { return Ok(None) };
+    let mut manifest = keys_of(store, last).await?;
+    for state in store.states(&rotation_states(&last.origin), "", MAX_CHANGES).await? {
+        let index = <[u8; 8]>::try_from(state.body).map_err(|_| StoreError::Corrupt("state"))?;
+        let index = u64::from_be_bytes(index);
+        let entry = store.entries(last.id, index, index + 1).await?.pop();
+        let said = entry.and_then(|entry| convenio_seal::statement::claimed_statement(&entry.bytes));
+        if let Some(Body::KeyRotate(rotate)) = said.and_then(|said| said.body)
+            && let Ok(later) = ManifestKeys::parse(&rotate.key_manifest)
+            && later.version > manifest.version
+        {
+            manifest = later;
+        }
+    }
+    Ok(held.iter().find(|keys| keys.matches(&manifest)).cloned())
+}
+
 /// Writes the bundle to `out`, which must not exist or be empty; on an error nothing is left there.
 ///
 /// # Errors
@@ -158,7 +187,7 @@ fn policy(logs: &[(String, ManifestKeys)]) -> Result<String, ExportError> {
     let mut mirrors: Vec<VerifierKey> = Vec::new();
     for (_, keys) in logs {
         let key = mirror_key(&keys.node, keys.version, &keys.mirror).ok_or_else(unusable)?;
-        if !mirrors.contains(&key) {
+        if !mirrors.iter().any(|known| known.public_key() == key.public_key()) {
             mirrors.push(key);
         }
     }

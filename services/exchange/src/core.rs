@@ -305,7 +305,7 @@ impl Core {
         let known = self.exchanges.iter().filter(of).filter_map(|exchange| exchange.cosigner(settled(exchange)));
         let oldest = known.min_by_key(|manifest| manifest.version);
         let held = oldest.and_then(|manifest| {
-            let keys = self.sealer.keys.find(|keys| keys.mirror.public() == manifest.mirror)?;
+            let keys = self.sealer.keys.find(|keys| keys.matches(&manifest))?;
             Some(Arc::new(OwnKeys { version: manifest.version, keys }))
         });
         held.unwrap_or_else(|| self.own_keys())

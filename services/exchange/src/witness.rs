@@ -77,7 +77,8 @@ impl Witness {
     /// Why it cosigns nothing, if so: [`ROLLED_BACK`].
     #[must_use]
     pub fn alarm(&self) -> Option<&'static str> {
-        self.heads.rolled_back().then_some(ROLLED_BACK)
+        let keys = self.core.cosigner_keys(None);
+        self.heads.rolled_back(&keys.keys.witness).then_some(ROLLED_BACK)
     }
 
     /// Answers a submission (tlog-witness §add-checkpoint): decides and persists in one transaction, then answers.
@@ -101,7 +102,8 @@ impl Witness {
         }
         let (decision, note) = self.persist(request, keys).await?;
         let (Decision::Cosign(head), Some(note)) = (decision, note) else { return Ok(refused(&decision)) };
-        self.heads.record(note.checkpoint().origin(), head).await?;
+        let keys = self.core.cosigner_keys(None);
+        self.heads.record(note.checkpoint().origin(), head, &keys.keys.witness).await?;
         let prefix = format!("{}/witness/", self.core.node_name());
         let ours = note.note().signatures().iter().filter(|line| line.name().starts_with(&prefix));
         Ok(Answer { status: 200, content_type: TEXT, body: lines(ours) })

@@ -52,11 +52,13 @@ async fn write(config: &Config, store: &SqliteStore, kind: BundleKind, out: &Pat
     let vault = Vault::open_read_only(&config.data_keys).map_err(refused)?;
     let packs = config.agreements.iter();
     let packs = packs.map(|(pack, _)| (pack.as_ref().clone(), ratifications(config, &pack.digest())));
+    let held = [std::slice::from_ref(&config.keys), config.other_keys.as_slice()].concat();
+    let keys = bundle::keys_in_force(store, &held).await?.unwrap_or_else(|| config.keys.clone());
     let export = Export {
         kind,
         store,
         vault: &vault,
-        keys: &config.keys,
+        keys: &keys,
         node: &config.node,
         party: &config.party,
         packs: packs.collect(),

@@ -117,9 +117,13 @@ impl Node {
         let address_file = config.address_file.clone();
         let (watched, targets) = (config.watched.clone(), submit::targets(&config, &live));
         let witnessed = config.witnessed.clone();
-        let heads = heads(&config, store.as_ref()).await?;
+        let heads = config.data_keys.with_file_name(WITNESS_HEADS);
+        // Asked before the logs are opened: a new node has none.
+        let past = store.logs().await?.iter().any(|log| log.size > 0);
         let core = Core::open(parts(config, clock, entropy, store, vault)).await?;
         let registry = Arc::new(Registry::new(core.clone())?);
+        let key = &core.cosigner_keys(None).keys.witness;
+        let heads = HeadsFile::open(&heads, core.store().as_ref(), past, key).await?;
         let witness = Arc::new(Witness::new(core.clone(), heads, witnessed.logs));
         let witnessing = Witnessing { witness, callers: witnessed.callers };
         let rpc = convenio_rpc::routes(registry.clone(), principals, Some(witnessing)).await;
@@ -250,13 +254,6 @@ fn peers(config: &Config, live: &Arc<LiveTls>) -> Vec<Peer> {
             tls: live.clone(),
         })
         .collect()
-}
-
-/// The file of the witness's heads, beside the data keys; compared with the database as it is before the logs are opened.
-async fn heads(config: &Config, store: &dyn Store) -> Result<HeadsFile, StartError> {
-    let path = config.data_keys.with_file_name(WITNESS_HEADS);
-    let past = store.logs().await?.iter().any(|log| log.size > 0);
-    Ok(HeadsFile::open(&path, store, past, &config.keys.witness).await?)
 }
 
 pub(crate) fn vault(path: &Path, entropy: &Arc<dyn Entropy>) -> Result<Arc<Vault>, StartError> {

@@ -11,6 +11,7 @@ use convenio_seal::root::RootError;
 use convenio_store::StoreError;
 use convenio_store_sqlite::SqliteStore;
 use convenio_wire::exchange::v1::{RecoveryRequest, RefillRequest};
+use prost::Message;
 use tonic::transport::Channel;
 
 use crate::config::Config;
@@ -96,6 +97,14 @@ impl NodeRecovery {
         let request = RefillRequest { payload: signed.payload.clone(), signatures: signed.signatures.clone() };
         let answer = convenio_rpc::refill(self.channel.clone(), request).await.map_err(told)?;
         Ok(self.recovering.refill(answer).await?)
+    }
+
+    /// The manifest of the last keys that the refilled log names and this node holds, encoded: what a drill opens the epoch
+    /// with. In earnest the witness key is another one.
+    #[must_use]
+    pub fn key_manifest(&self) -> Vec<u8> {
+        let (core, own) = (self.recovering.core(), self.recovering.core().own_keys());
+        own.keys.manifest(core.party(), core.node_name(), own.version).encode_to_vec()
     }
 
     /// Third step: the granted epoch, with a file that the roots signed.

@@ -5,17 +5,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use convenio_node::{BundleKind, Config};
+use convenio_model::{SystemClock, SystemEntropy};
+use convenio_node::{BundleKind, Config, Node};
 use convenio_seal::key::KEY_FILE_SUFFIX;
+use convenio_seal::vault::Vault;
 use futures::StreamExt;
-use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::acts::Case;
+use crate::invariants;
 use crate::kills::compare;
+use crate::ledger::Books;
 use crate::nodes::{Nodes, integration};
 use crate::process::NodeProcess;
 use crate::side::Side;
@@ -80,11 +84,10 @@ pub async fn run(plan: Plan) -> anyhow::Result<Figures> {
     let logs: Vec<_> = logs.into_iter().filter(|log| !log.agreement.is_empty()).collect();
     let (records, entries) = (logs.iter().map(|log| log.records).sum(), logs.iter().map(|log| log.size).sum());
     let filled = begun.elapsed().as_secs_f64();
-    let proxy = nodes.destination.proxy.addr();
-    let (site, _dir): (Site, TempDir) = nodes.stop_with_site().await;
+    let (site, proxies, _dir) = nodes.stop_with_site().await;
 
     let partner = NodeProcess::start(&plan.convenio, &site.path("ca")).await?;
-    site.edit("sv", &proxy.to_string(), &partner.address.to_string());
+    proxies[1].retarget(partner.address);
     for file in LOST {
         let path = site.path("sv").join(file);
         if path.exists() {
@@ -98,6 +101,7 @@ pub async fn run(plan: Plan) -> anyhow::Result<Figures> {
     let recovered = begun.elapsed().as_secs_f64();
     let partner_mib = partner.peak_mib();
     let own = NodeProcess::start(&plan.convenio, &site.path("sv")).await?;
+    proxies[0].retarget(own.address);
     settle(&site, [&own, &partner]).await?;
     drop((own, partner));
     verify(&site).await?;
@@ -134,7 +138,10 @@ fn case(number: u32) -> Case {
 }
 
 /// A folder of root keys as `convenio root init` makes it.
-fn write_roots(party: &Party, dir: &Path) -> anyhow::Result<()> {
+///
+/// # Errors
+/// The folder's.
+pub fn write_roots(party: &Party, dir: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(dir)?;
     let spki: Vec<_> = party.roots.keys().iter().map(|key| format!("\"{}\"", key.spki_base64())).collect();
     let (name, keys) = (&party.party, spki.join(", "));
@@ -164,7 +171,10 @@ async fn recover(convenio: &Path, site: &Site, roots: &Path) -> anyhow::Result<(
 }
 
 /// Waits until both nodes hold, have judged and have cosigned each other's logs.
-async fn settle(site: &Site, nodes: [&NodeProcess; 2]) -> anyhow::Result<()> {
+///
+/// # Errors
+/// They do not in three minutes.
+pub async fn settle(site: &Site, nodes: [&NodeProcess; 2]) -> anyhow::Result<()> {
     let calls = [integration(site, "sv", nodes[0].address), integration(site, "ca", nodes[1].address)];
     let until = Instant::now() + PATIENCE;
     loop {
@@ -178,6 +188,32 @@ async fn settle(site: &Site, nodes: [&NodeProcess; 2]) -> anyhow::Result<()> {
         ensure!(Instant::now() < until, "not settled: {one:?} {other:?}");
         sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Opens the files of two nodes that have ended: everything that must hold of two states holds, and both bundles verify and
+/// compare.
+///
+/// # Errors
+/// What does not hold of the bundles.
+///
+/// # Panics
+/// With what does not hold of the states.
+pub async fn check(site: &Site) -> anyhow::Result<()> {
+    let mut running = Vec::new();
+    let mut books = Vec::new();
+    for party in ["sv", "ca"] {
+        let config = Config::load(&site.config(party))?;
+        let node = Node::start(config, Arc::new(SystemClock), Arc::new(SystemEntropy::default())).await?;
+        let vault = Arc::new(Vault::open_read_only(&site.path(party).join("data.keys"))?);
+        books.push(Books { core: node.core().clone(), vault });
+        running.push(node);
+    }
+    invariants::check(&books[0], &books[1]).await;
+    drop(books);
+    for node in running {
+        node.stop().await;
+    }
+    verify(site).await
 }
 
 async fn verify(site: &Site) -> anyhow::Result<()> {

@@ -130,13 +130,13 @@ impl Nodes {
         self._dir
     }
 
-    /// Stops both in order; their folders stay until the second of what is returned is dropped.
-    pub async fn stop_with_site(self) -> (Site, TempDir) {
+    /// Stops both in order; their folders and the ways to them, the origin's first, stay until what is returned is dropped.
+    pub async fn stop_with_site(self) -> (Site, [FaultProxy; 2], TempDir) {
         let (origin, destination) = (self.origin, self.destination);
         drop((origin.calls, destination.calls));
         origin.node.stop().await;
         destination.node.stop().await;
-        (self.site, self._dir)
+        (self.site, [origin.proxy, destination.proxy], self._dir)
     }
 
     /// Exports both bundles; `DIR/sv/bundle`, `DIR/ca/bundle`.

@@ -48,6 +48,27 @@ impl NodeProcess {
         bail!("the node of {} does not serve: {}", dir.display(), said(dir));
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has ended, as it was told to.
+    ///
+    /// # Errors
+    /// It does not in half a minute, or not in order.
+    pub async fn ended(mut self) -> anyhow::Result<()> {
+        for _ in 0..LOOKS {
+            if let Some(status) = self.child.try_wait()? {
+                anyhow::ensure!(status.success(), "the node ended with {status}");
+                return Ok(());
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        bail!("the node does not end");
+    }
+
     /// Peak resident memory, MiB; 0 where the system does not tell.
     #[must_use]
     pub fn peak_mib(&self) -> u64 {

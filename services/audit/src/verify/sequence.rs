@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use convenio_agreement::Pack;
+use convenio_seal::origin::LogOrigin;
 use convenio_seal::root::RatifiedBy;
 use convenio_seal::{TrustFile, verify_ratify};
 use convenio_wire::exchange::v1::statement::Body;
@@ -36,7 +37,7 @@ impl Pass<'_> {
         let log = &logs[at];
         let mut state = State { log, ratified: Vec::new(), active: Vec::new() };
         let mut rows = Rows::new(&log.scanned.ledger, log.scanned.readable);
-        let mut last = 0;
+        let mut last = (0, 0);
         for special in log.scanned.all_specials() {
             let (index, statement) = special?;
             if index >= log.effective || rows.at(index)?.is_none_or(|row| log.void(index, row).is_some()) {
@@ -61,12 +62,12 @@ impl Pass<'_> {
                     }
                 }
                 Some(Body::PeerCheckpoint(peer)) => {
-                    let size = size_of(&peer.note);
-                    if size.is_none_or(|size| size <= last) {
+                    let head = head_of(&peer.note);
+                    if head.is_none_or(|head| head <= last) {
                         let text = "an entangled checkpoint that goes back or repeats".to_owned();
                         self.problems.push(bad(Check::PeerCheckpoint, text, "CHECKPOINT_ORDER"));
                     }
-                    last = size.unwrap_or(last).max(last);
+                    last = head.unwrap_or(last).max(last);
                 }
                 Some(Body::Erase(erase)) => {
                     let what = What::Erase { part: erase.part, time_ms: statement.time_ms };
@@ -139,9 +140,11 @@ fn check_range(judged: &CheckedLog, outcome: &Outcome, last: u64) -> io::Result<
 }
 
 /// Size that a checkpoint claims, before its signatures are looked at.
-fn size_of(note: &[u8]) -> Option<u64> {
-    let line = note.split(|byte| *byte == b'\n').nth(1)?;
-    std::str::from_utf8(line).ok()?.parse().ok()
+/// Epoch and size of a checkpoint: a later epoch begins anew.
+fn head_of(note: &[u8]) -> Option<(u64, u64)> {
+    let mut lines = note.split(|byte| *byte == b'\n').map(|line| std::str::from_utf8(line).ok());
+    let origin: LogOrigin = lines.next()??.parse().ok()?;
+    Some((origin.epoch, lines.next()??.parse().ok()?))
 }
 
 struct State<'s> {

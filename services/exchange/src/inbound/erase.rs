@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use convenio_agreement::view::World;
 use convenio_model::{RecordId, Ref};
-use convenio_store::{LogId, StoreError, Work};
+use convenio_store::{Deed, Kind, LogId, StoreError, ViewKind, Work};
 use convenio_wire::exchange::v1::{Erase, EraseAnswer, statement::Body};
 use futures::FutureExt;
 use prost::Message;
@@ -93,6 +93,7 @@ async fn judge(
     let path = state::path(DUE, exchange.pack.id(), id, order.part);
     let keeps = keeps(work, core, exchange, world, &places).await?;
     if keeps == Kept::Free {
+        note(work, &places).await?;
         erase(work, &core.sealer, exchange, world, &places, None).await?;
         work.put_state(&path, None);
         return Ok((ERASED, ""));
@@ -102,6 +103,16 @@ async fn judge(
         work.put_state(&path, Some(due.encode_to_vec()));
     }
     Ok((REFUSED, RETAINED))
+}
+
+/// What the partner has erased here stands in the journal, as what this state erases does.
+async fn note(work: &mut Work, places: &[Place]) -> Result<(), StoreError> {
+    for place in places {
+        let head = work.entry_heads(place.log, place.index, place.index + 1).await?.pop();
+        let subject = head.and_then(|head| head.subject).filter(|subject| subject.kind == ViewKind::Placement);
+        work.note(Deed::Erased, subject.map(|subject| (Kind::Placement, subject.id)));
+    }
+    Ok(())
 }
 
 /// What keeps any of these, if something does.
@@ -204,6 +215,7 @@ async fn settle_one(
             if keeps(work, &job_core, &exchange, &mut world, &places).await? != Kept::Free {
                 return Ok(());
             }
+            note(work, &places).await?;
             erase(work, &job_core.sealer, &exchange, &mut world, &places, None).await?;
             save_world(work, &exchange, &mut world);
             work.put_state(&path, None);

@@ -5,6 +5,7 @@
 //! convenio-witness/v1 <hex public key>
 //! was <hex public key>                           a key that this file belonged to before
 //! <hex sha256(origin)> <size> <base64 root>      as often as there was a cosignature; the largest size counts
+//! now <hex public key>                           the key was rotated: what follows is cosigned by this one
 //! ```
 
 use std::collections::BTreeMap;
@@ -49,9 +50,17 @@ pub enum HeadsError {
 /// The file, opened and compared with the database.
 #[derive(Debug, Clone)]
 pub struct HeadsFile {
+    held: Arc<Mutex<Held>>,
+    /// The key that may not cosign any more, hexadecimal.
+    rolled_back: Option<String>,
+}
+
+/// The open file, and the key whose lines come now.
+#[derive(Debug)]
+struct Held {
     /// None after a failed write: a torn line must stay the last one.
-    file: Arc<Mutex<Option<File>>>,
-    rolled_back: bool,
+    file: Option<File>,
+    key: String,
 }
 
 /// What a file says.
@@ -95,29 +104,32 @@ impl HeadsFile {
                 "the database is older than what this witness key cosigned: it cosigns nothing until the key is rotated"
             );
             // What the file says must stay: it names the key that may never cosign again.
-            let said = said.unwrap_or_else(|| Said { was: vec![key], ..Said::default() });
-            return Ok(Self { file: write(path, &said)?, rolled_back });
+            let said = said.unwrap_or_else(|| Said { was: vec![key.clone()], ..Said::default() });
+            return Ok(Self { held: write(path, &said)?, rolled_back: Some(key) });
         }
-        let file = write(path, &current(said, key, &known))?;
-        Ok(Self { file, rolled_back })
+        let held = write(path, &current(said, key, &known))?;
+        Ok(Self { held, rolled_back: None })
     }
 
-    /// Whether the witness must not cosign.
+    /// Whether the witness must not cosign with this key. A key that took its place since may.
     #[must_use]
-    pub fn rolled_back(&self) -> bool {
-        self.rolled_back
+    pub fn rolled_back(&self, key: &SigningKey) -> bool {
+        self.rolled_back.as_ref().is_some_and(|gone| *gone == hex::encode(key.public().raw()))
     }
 
-    /// Writes that a head was cosigned, durably.
-    pub(super) async fn record(&self, origin: &str, head: Head) -> Result<(), StoreError> {
-        let line = format!("{} {} {}\n", folder(origin), head.size, STANDARD.encode(head.root.as_bytes()));
-        let file = self.file.clone();
+    /// Writes that a head was cosigned by a key, durably.
+    pub(super) async fn record(&self, origin: &str, head: Head, key: &SigningKey) -> Result<(), StoreError> {
+        let mut line = format!("{} {} {}\n", folder(origin), head.size, STANDARD.encode(head.root.as_bytes()));
+        let (held, key) = (self.held.clone(), hex::encode(key.public().raw()));
         let written = tokio::task::spawn_blocking(move || {
-            let mut held = file.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut file = held.take().ok_or_else(|| io::Error::other("an earlier line was not written"))?;
+            let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut file = held.file.take().ok_or_else(|| io::Error::other("an earlier line was not written"))?;
+            if held.key != key {
+                line = format!("now {key}\n{line}");
+            }
             file.write_all(line.as_bytes())?;
             file.sync_data()?;
-            *held = Some(file);
+            *held = Held { file: Some(file), key };
             Ok::<_, io::Error>(())
         });
         match written.await {
@@ -176,6 +188,10 @@ fn parse(text: &str) -> Option<Said> {
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {
             ["was", key] if said.was.len() < MAX_PAST_KEYS => said.was.push(key.to_owned()),
+            ["now", key] if said.was.len() < MAX_PAST_KEYS => {
+                let before = std::mem::replace(&mut said.key, key.to_owned());
+                said.was.extend(Some(before).filter(|before| !before.is_empty()));
+            }
             [log, size, root] if log.len() == 64 => {
                 let size: u64 = size.parse().ok()?;
                 let held = said.heads.entry(log.to_owned()).or_insert((size, root.to_owned()));
@@ -190,7 +206,7 @@ fn parse(text: &str) -> Option<Said> {
 }
 
 /// Replaces the file, whole or not at all, and opens it for lines to come.
-fn write(path: &Path, said: &Said) -> Result<Arc<Mutex<Option<File>>>, HeadsError> {
+fn write(path: &Path, said: &Said) -> Result<Arc<Mutex<Held>>, HeadsError> {
     let mut text = format!("{FORMAT} {}\n", said.key);
     said.was.iter().for_each(|key| text.push_str(&format!("was {key}\n")));
     said.heads.iter().for_each(|(log, (size, root))| text.push_str(&format!("{log} {size} {root}\n")));
@@ -206,7 +222,7 @@ fn write(path: &Path, said: &Said) -> Result<Arc<Mutex<Option<File>>>, HeadsErro
         OpenOptions::new().append(true).open(path)
     };
     let file = written().map_err(|source| HeadsError::Io { path: path.to_owned(), source })?;
-    Ok(Arc::new(Mutex::new(Some(file))))
+    Ok(Arc::new(Mutex::new(Held { file: Some(file), key: said.key.clone() })))
 }
 
 #[cfg(test)]
@@ -220,6 +236,9 @@ mod tests {
         let said = parse(&text).expect("a file of heads");
         assert_eq!((said.key.as_str(), said.was), ("k2", vec!["k1".to_owned()]));
         assert_eq!(said.heads[&log], (9, "b".to_owned()));
+        let rotated = parse(&format!("{text}\nnow k3\n{log} 4 d\n").replace(" 12\n", " 12 e\n"));
+        let rotated = rotated.expect("a file of heads");
+        assert_eq!((rotated.key.as_str(), rotated.was.len(), rotated.heads[&log].0), ("k3", 2, 12));
         for bad in
             ["", "x\n", "convenio-witness/v2 k\n", &format!("{FORMAT} k\n{log} x a\n"), &format!("{FORMAT} k\nab\n")]
         {

@@ -15,7 +15,9 @@ use convenio_testkit::pair::START_MS;
 use convenio_testkit::records::{DOCUMENT, FAMILY_NAME};
 use convenio_testkit::treaty::SV_CA;
 use convenio_testkit::{Case, Nodes, Pair, Side};
+use convenio_wire::exchange::v1::{JournalAction, JournalPart};
 use convenio_wire::registry::v1 as registry;
+use prost::Message;
 use tonic::Code;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -422,6 +424,41 @@ async fn a_refill_brings_back_what_was_not_erased() {
         assert!(readable(there, documented, 1).await, "old keys: {old_keys}");
         pair.check().await;
     }
+}
+
+/// What a node's journal says was erased: of which placements.
+async fn journalled(side: &Side) -> Vec<Vec<u8>> {
+    let logs = side.core.store().logs().await.unwrap();
+    let journal = logs.iter().find(|log| log.own && log.agreement.is_empty()).unwrap();
+    let mut found = Vec::new();
+    for entry in side.books().entries(journal, 0).await {
+        for part in entry.parts.iter().flatten() {
+            let part = JournalPart::decode(part.part.as_slice()).unwrap();
+            if part.action == i32::from(JournalAction::Erased) {
+                found.extend(part.rows.into_iter().map(|row| row.id));
+            }
+        }
+    }
+    found
+}
+
+/// What the partner orders erased stands in the recipient's own journal, at once or when a hold has expired; so does what
+/// either erases by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_erased_for_the_partner_is_journalled() {
+    let pair = pair(333).await;
+    let (first, [_, named, _]) = documented(&pair, "p1").await;
+    let (second, [_, held, _]) = self::documented(&pair, "p2").await;
+    assert_eq!(journalled(&pair.destination).await, Vec::<Vec<u8>>::new());
+    pair.origin.erase(named, 1, "subject-request").await.unwrap();
+    pair.destination.hold(&second, "", 1).await.unwrap();
+    pair.origin.erase(held, 1, "subject-request").await.unwrap();
+    pair.check().await;
+    assert_eq!(journalled(&pair.destination).await, [first.id.0.to_vec()]);
+    pair.clock.advance(DAY * 40);
+    pair.destination.retention_pass().await;
+    pair.check().await;
+    assert_eq!(journalled(&pair.destination).await, [first.id.0.to_vec(), second.id.0.to_vec()]);
 }
 
 /// Sentinels of personal parts are in no file of the destination once they are erased: database, WAL, vault, bundle.

@@ -11,7 +11,7 @@ use convenio_seal::manifest::NodeKeys;
 use convenio_seal::rotation::{sign_keys, sign_revocation};
 use convenio_testkit::ledger::Ledger;
 use convenio_testkit::treaty::{Party, SV_CA};
-use convenio_testkit::{Case, Dishonest, Pair, Side};
+use convenio_testkit::{Case, Dishonest, Nodes, Pair, Side};
 use convenio_wire::exchange::v1::{KeyRevocation, statement::Body};
 
 async fn pair(seed: u64) -> Pair {
@@ -86,6 +86,58 @@ async fn every_kind_of_key_rotates_under_traffic() {
     assert_eq!(own.iter().filter(|e| matches!(e.statement.body, Some(Body::KeyRotate(_)))).count(), 4);
     let accepted = ledger(&pair.origin).await.own_row;
     assert_eq!((accepted.records, accepted.decided, accepted.rejected), (20, 20, 0));
+}
+
+/// On whole nodes, from files, as an operator rotates: every kind of operational key and the connection's, on both sides, with
+/// records in between; then both bundles verify and compare.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_kind_of_key_rotates_on_whole_nodes_and_the_audit_holds() {
+    let nodes = Nodes::start(78).await;
+    let order = nodes.order("order", 30).await;
+    let site = &nodes.site;
+    let (mut origin, mut destination) = (site.treaty.origin.keys.clone(), site.treaty.destination.keys.clone());
+    for (nth, kind) in ["record", "log", "mirror", "witness", "tls"].into_iter().enumerate() {
+        let version = nth as u64 + 2;
+        let under_way = nodes.placement(&format!("a{nth}"), &order).await;
+        nodes.bring(&under_way, "nominate").await;
+        origin = next_keys(&origin, version, &[kind]);
+        destination = next_keys(&destination, version + 100, &[kind]);
+        for (running, party, keys) in [
+            (&nodes.origin, &site.treaty.origin, &origin),
+            (&nodes.destination, &site.treaty.destination, &destination),
+        ] {
+            if kind == "tls" {
+                site.install(&party.party, &site.node_certificate(&party.party, None));
+            } else {
+                let folder = site.path(&party.party).join(format!("keys/v{version}"));
+                std::fs::create_dir(&folder).unwrap();
+                keys.store(&folder).unwrap();
+                let file = format!("trust/epochs/keys-{version}.dsse.json");
+                std::fs::write(site.path(&party.party).join(file), manifest_file(party, keys, version)).unwrap();
+            }
+            running.node.reload().await.unwrap();
+        }
+        nodes.bring_from(&under_way, "offer", "contract").await;
+        nodes.check().await;
+        let expected = if kind == "tls" { version - 1 } else { version };
+        for running in [&nodes.origin, &nodes.destination] {
+            let core = running.node.core();
+            assert_eq!(core.exchange(SV_CA).unwrap().partner_keys().unwrap().version, expected, "{kind}");
+            assert_eq!(core.cosigner_keys(None).version, expected, "{kind}");
+        }
+    }
+    // Connections that begin now are made with the new certificates.
+    for running in [&nodes.origin, &nodes.destination] {
+        running.proxy.cut();
+        running.proxy.heal();
+    }
+    let last = nodes.placement("last", &order).await;
+    nodes.bring(&last, "offer").await;
+    nodes.check().await;
+    let [ours, theirs] = nodes.export().await;
+    let trust = convenio_audit::load_trust(&nodes.site.trust()).unwrap();
+    convenio_testkit::kills::compare(&ours, &theirs, &trust).unwrap();
+    nodes.stop().await;
 }
 
 /// A mirror key cosigns only once the partner has cosigned the entry that names it.

@@ -1,6 +1,9 @@
-//! For each fix of the executable model about a lost disk: its trace on two real sides, and what may be tried around one.
+//! For each fix of the executable model about a lost disk a test that bears its name plays its trace on two real sides:
+//! `name_mirrored`, `close_on_refill`, `granted_epoch`, `fresh_request`, `reissue_tail`, `reissue_all_kinds`,
+//! `decided_from_log`; `hello_cosigned` stands in `flaws`. Then what may be tried around a lost disk.
 
-use convenio_exchange::recovery::client::Recovering;
+use convenio_exchange::erase::order::Progress;
+use convenio_exchange::recovery::client::{RecoverError, Recovering};
 use convenio_exchange::recovery::serve::ServeError;
 use convenio_exchange::session::SessionEnd;
 use convenio_exchange::{Core, OpenError};
@@ -39,11 +42,89 @@ async fn a_lost_disk_is_refilled_and_both_go_on() {
     assert_eq!(own.iter().filter(|e| matches!(e.statement.body, Some(Body::EpochOpen(_)))).count(), 2);
 }
 
-/// `reissue_tail`, `reissue_all_kinds`, `decided_from_log`: what the backup holds past the mirrored head is issued again under
-/// its ids, decisions too, and judged once.
+/// `reissue_tail` (`O withdraw, O sequence, O backup, O DISK LOST`): what was sequenced and not mirrored is issued again, under
+/// its id.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reissue_tail_and_all_kinds() {
+async fn reissue_tail() {
+    let (mut pair, case) = pair(59).await;
+    pair.origin.delivers(false);
+    let withdrawn = pair.origin.act(&case, "withdrawn").await.unwrap().record_id.unwrap();
+    pair.link.cut();
+    let backup = pair.backup(true);
+    let recovered = pair.recover(true, Some(backup)).await;
+    assert_eq!((recovered.refilled.tail, recovered.opened.reissued), (1, 1));
+    pair.check().await;
+    let again = ledger(&pair.origin).await;
+    let places: Vec<_> = again.own.iter().filter(|e| e.record_id() == withdrawn).map(|e| e.epoch).collect();
+    assert_eq!(places, [2]);
+    assert!(pair.destination.placement(&case).await.has("withdrawn"));
+}
+
+/// `name_mirrored` (`O withdraw, D mirror, network loses COSIGNED, O DISK LOST`): the new epoch names what the partner mirrored,
+/// which is more than the node ever had cosigned; one that names less opens nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn name_mirrored() {
+    let (mut pair, case) = pair(58).await;
+    pair.destination.core.controls.cosign.send_replace(false);
+    let withdrawn = pair.origin.act(&case, "withdrawn").await.unwrap().record_id.unwrap();
+    let size = ledger(&pair.origin).await.own_row.size;
+    let log = pair.destination.exchange(SV_CA).peer().log;
+    let mut heads = pair.destination.core.heads();
+    tokio::time::timeout(std::time::Duration::from_secs(20), heads.wait_for(|heads| heads[&log].size >= size))
+        .await
+        .unwrap()
+        .unwrap();
+    let cosigned = ledger(&pair.origin).await.own_row;
+    assert!(cosigned.cosigned_size < size, "the cosignature is lost");
+    pair.link.cut();
+    pair.destination.core.controls.cosign.send_replace(true);
+    let backup = pair.backup(true);
+    let (parts, _store, _dir) = pair.restored(true, Some(pair.backup(true))).await;
+    let recovering = Recovering::open(parts, SV_CA).await.unwrap();
+    let request = recovering.request(&pair.challenge(true).await, "lost disk");
+    let refilled = pair.refilled(true, &recovering, &request).await.unwrap();
+    assert_eq!((refilled.prev_size, refilled.tail), (size, 0));
+    let (own, other) = (&pair.treaty.origin, &pair.treaty.destination);
+    for (prev_size, root) in [(cosigned.cosigned_size, refilled.prev_root.clone()), (size, vec![7; 32])] {
+        let less = own.open_epoch(other, refilled.epoch, prev_size, root);
+        assert!(matches!(recovering.open_epoch(&less).await, Err(RecoverError::Authorisation(_))));
+    }
+    drop(recovering);
+    let recovered = pair.recover(true, Some(backup)).await;
+    assert_eq!((recovered.refilled.prev_size, recovered.opened.reissued), (size, 0));
+    pair.check().await;
+    let own = ledger(&pair.origin).await.own;
+    assert_eq!(own.iter().filter(|e| e.record_id() == withdrawn).map(|e| e.epoch).collect::<Vec<_>>(), [1]);
+}
+
+/// `granted_epoch` (`O DISK LOST, D grants, O DISK LOST again`): a number that was granted and never opened is not granted again;
+/// the very same request asked twice gets the same one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn granted_epoch() {
+    let (mut pair, case) = pair(57).await;
+    pair.link.cut();
+    let (parts, _store, _dir) = pair.restored(true, None).await;
+    let recovering = Recovering::open(parts, SV_CA).await.unwrap();
+    let request = recovering.request(&pair.challenge(true).await, "lost disk");
+    assert_eq!(pair.refilled(true, &recovering, &request).await.unwrap().epoch, 2);
+    // Its answer was lost.
+    assert_eq!(pair.refilled(true, &recovering, &request).await.unwrap().epoch, 2);
+    drop(recovering);
+    let recovered = pair.recover(true, None).await;
+    assert_eq!(recovered.refilled.epoch, 3);
+    pair.check().await;
+    pair.origin.act(&case, "withdrawn").await.unwrap();
+    pair.check().await;
+    let epochs: std::collections::BTreeSet<_> = ledger(&pair.origin).await.own.iter().map(|e| e.epoch).collect();
+    assert_eq!(epochs.into_iter().collect::<Vec<_>>(), [1, 3]);
+}
+
+/// `reissue_all_kinds` (`D offer, O judge, O erase, O DISK LOST`): decisions, records and orders to erase that the backup holds
+/// past the mirrored head are issued again under their ids, in their old order, and judged once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reissue_all_kinds() {
     let (mut pair, case) = pair(61).await;
+    let nominated = ledger(&pair.origin).await.own.iter().find(|e| e.is_record()).unwrap().record_id();
     pair.origin.delivers(false);
     pair.destination.act(&case, "offer").await.unwrap();
     // The origin judges the offer; its OUTCOME and the withdrawal are sequenced and not mirrored.
@@ -60,12 +141,21 @@ async fn reissue_tail_and_all_kinds() {
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
     let withdrawn = pair.origin.act(&case, "withdrawn").await.unwrap().record_id.unwrap();
+    let ordered = pair.origin.erase(nominated, 1, "error").await.unwrap();
     pair.link.cut();
     let backup = pair.backup(true);
     let recovered = pair.recover(true, Some(backup)).await;
-    assert!(recovered.opened.reissued >= 2, "{}", recovered.opened.reissued);
+    assert!(recovered.opened.reissued >= 3, "{}", recovered.opened.reissued);
     pair.check().await;
+    assert_eq!(pair.origin.progress(&ordered).await.0, Progress::Erased);
     let again = ledger(&pair.origin).await;
+    let kinds = again.own.iter().filter(|e| e.epoch == 2).filter_map(|e| match &e.statement.body {
+        Some(Body::Outcome(_)) => Some("OUTCOME"),
+        Some(Body::Record(_)) => Some("RECORD"),
+        Some(Body::Erase(_)) => Some("ERASE"),
+        _ => None,
+    });
+    assert_eq!(kinds.collect::<Vec<_>>(), ["OUTCOME", "RECORD", "ERASE"]);
     let places: Vec<_> = again.own.iter().filter(|e| e.record_id() == withdrawn).collect();
     assert_eq!((places.len(), places[0].epoch), (1, 2));
     assert!(pair.destination.placement(&case).await.has("withdrawn"));
@@ -115,9 +205,10 @@ async fn an_old_backup_freezes_and_is_recovered() {
     assert!(pair.destination.placement(&case).await.has("withdrawn"));
 }
 
-/// `close_on_refill`, `granted_epoch`: a process thought dead is cut off, and no number is granted twice.
+/// `close_on_refill` (`O DISK LOST, D answers REFILL?, the dead process delivers`): a process thought dead is cut off, and what it
+/// does is mirrored nowhere.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn close_on_refill_and_granted_epoch() {
+async fn close_on_refill() {
     let (mut pair, case) = pair(64).await;
     let recovered = pair.recover(true, None).await;
     pair.settle().await;

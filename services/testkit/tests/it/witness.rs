@@ -1,5 +1,6 @@
 //! The logs over HTTPS, and the witness, between two whole nodes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use convenio_exchange::publish::folder;
@@ -7,13 +8,15 @@ use convenio_exchange::witness::HeadsFile;
 use convenio_log::tile::parse_bundle;
 use convenio_log::witness::AddCheckpoint;
 use convenio_log::{Checkpoint, Frontier, Hash, MemoryTree, NoteSigner, SignedCheckpoint, leaf_hash};
-use convenio_model::SeededEntropy;
+use convenio_model::{ManualClock, SeededEntropy, SystemEntropy};
 use convenio_node::tls::LoadedTls;
 use convenio_node::{Config, Node};
 use convenio_seal::key::SigningKey;
 use convenio_seal::manifest::NodeKeys;
+use convenio_seal::rotation::sign_keys;
 use convenio_testkit::Nodes;
 use convenio_testkit::nodes::{Running, integration};
+use convenio_testkit::site::Site;
 use convenio_testkit::web::{Answered, ask};
 
 const OWN: &str = "node.sv.example/agreements/sv-ca/to/node.ca.example/1";
@@ -204,9 +207,9 @@ async fn a_restored_witness_cosigns_nothing_until_its_key_is_another() {
             "" => drop(std::fs::remove_file(&file)),
             text => std::fs::write(&file, text).unwrap(),
         }
-        let rolled_back = HeadsFile::open(&file, store.as_ref(), past, key).await.unwrap().rolled_back();
+        let rolled_back = HeadsFile::open(&file, store.as_ref(), past, key).await.unwrap().rolled_back(key);
         // What it said is kept: the next start says the same.
-        assert_eq!(HeadsFile::open(&file, store.as_ref(), past, key).await.unwrap().rolled_back(), rolled_back);
+        assert_eq!(HeadsFile::open(&file, store.as_ref(), past, key).await.unwrap().rolled_back(key), rolled_back);
         rolled_back
     };
     assert!(!opened(&held, true, witness).await, "the database that belongs to the file");
@@ -215,31 +218,65 @@ async fn a_restored_witness_cosigns_nothing_until_its_key_is_another() {
     assert!(opened(&more, true, witness).await);
     let other = NodeKeys::generate(&SeededEntropy::new(8)).witness;
     std::fs::write(&file, &more).unwrap();
-    assert!(HeadsFile::open(&file, store.as_ref(), true, witness).await.unwrap().rolled_back());
-    assert!(!HeadsFile::open(&file, store.as_ref(), true, &other).await.unwrap().rolled_back(), "a new key");
-    assert!(HeadsFile::open(&file, store.as_ref(), true, witness).await.unwrap().rolled_back(), "the old key again");
+    assert!(HeadsFile::open(&file, store.as_ref(), true, witness).await.unwrap().rolled_back(witness));
+    assert!(!HeadsFile::open(&file, store.as_ref(), true, &other).await.unwrap().rolled_back(&other), "a new key");
+    assert!(
+        HeadsFile::open(&file, store.as_ref(), true, witness).await.unwrap().rolled_back(witness),
+        "the old key again"
+    );
     assert!(opened("", true, witness).await, "the file is gone, and the node has a past");
     assert!(opened("nonsense\n", true, witness).await);
     drop(store);
 
     // The node itself: its file has seen more than its database.
-    let config = nodes.site.config("ca");
     std::fs::write(&heads, more).unwrap();
     let mut nodes = nodes;
-    let clock = std::sync::Arc::new(nodes.clock.clone());
-    nodes.destination = {
-        let old = nodes.destination;
-        old.node.stop().await;
-        let entropy = std::sync::Arc::new(SeededEntropy::labelled(414, "ca/again"));
-        let node = Node::start(Config::load(&config).unwrap(), clock, entropy).await.unwrap();
-        old.proxy.retarget(node.addr());
-        let calls = integration(&nodes.site, "ca", node.addr());
-        Running { node, calls, ..old }
-    };
+    nodes.destination = again(&nodes.site, &nodes.clock, nodes.destination).await;
     let refused = post(&nodes, &partner, &grown(log, key, 3, 5)).await;
     assert_eq!((refused.status, refused.text().as_str()), (503, "WITNESS_ROLLED_BACK\n"));
     // The exchange goes on: a witness is no mirror.
     nodes.order("order", 2).await;
     nodes.check().await;
+
+    // A new witness key may cosign once the partner knows it, from what the database knows on; so after a restart too.
+    let ca = &nodes.site.treaty.destination;
+    let copy = |key: &SigningKey| SigningKey::from_pem(&key.to_pem()).unwrap();
+    let NodeKeys { record, log: log_key, mirror, .. } = &*theirs;
+    let new = NodeKeys { record: copy(record), log: copy(log_key), mirror: copy(mirror), witness: other };
+    let folder = nodes.site.path("ca").join("keys/v2");
+    std::fs::create_dir(&folder).unwrap();
+    new.store(&folder).unwrap();
+    let signed = sign_keys(&new.manifest(&ca.party, &ca.node, 2), &ca.roots_that_sign()).unwrap();
+    std::fs::write(nodes.site.path("ca").join("trust/epochs/keys-2.dsse.json"), signed.to_json()).unwrap();
+    nodes.destination.node.reload().await.unwrap();
+    nodes.check().await;
+    let cosigned = post(&nodes, &partner, &grown(log, key, 3, 5)).await;
+    assert!(cosigned.status == 200 && cosigned.text().contains("node.ca.example/witness/2"), "{cosigned:?}");
+    nodes.destination = again(&nodes.site, &nodes.clock, nodes.destination).await;
+    nodes.settle().await;
+    assert_eq!(post(&nodes, &partner, &grown(log, key, 5, 6)).await.status, 200);
+    // The key that was given up stays given up.
+    let store = nodes.destination.node.core().store().clone();
+    let kept = copy_of(&heads);
+    assert!(HeadsFile::open(kept.path(), store.as_ref(), true, witness).await.unwrap().rolled_back(witness));
+    drop(store);
+    nodes.check().await;
     nodes.stop().await;
+}
+
+fn copy_of(file: &std::path::Path) -> tempfile::NamedTempFile {
+    let copy = tempfile::NamedTempFile::new().unwrap();
+    std::fs::copy(file, copy.path()).unwrap();
+    copy
+}
+
+/// Stops a node and starts it again on its files.
+async fn again(site: &Site, clock: &ManualClock, old: Running) -> Running {
+    let config = Config::load(&site.config(&old.party)).unwrap();
+    old.node.stop().await;
+    let entropy = SystemEntropy::default();
+    let node = Node::start(config, Arc::new(clock.clone()), Arc::new(entropy)).await.unwrap();
+    old.proxy.retarget(node.addr());
+    let calls = integration(site, &old.party, node.addr());
+    Running { node, calls, party: old.party, proxy: old.proxy }
 }
