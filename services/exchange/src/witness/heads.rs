@@ -191,6 +191,8 @@ fn parse(text: &str) -> Option<Said> {
             ["now", key] if said.was.len() < MAX_PAST_KEYS => {
                 let before = std::mem::replace(&mut said.key, key.to_owned());
                 said.was.extend(Some(before).filter(|before| !before.is_empty()));
+                // A new key starts anew: what the one before cosigned binds that one alone.
+                said.heads.clear();
             }
             [log, size, root] if log.len() == 64 => {
                 let size: u64 = size.parse().ok()?;
@@ -238,7 +240,7 @@ mod tests {
         assert_eq!(said.heads[&log], (9, "b".to_owned()));
         let rotated = parse(&format!("{text}\nnow k3\n{log} 4 d\n").replace(" 12\n", " 12 e\n"));
         let rotated = rotated.expect("a file of heads");
-        assert_eq!((rotated.key.as_str(), rotated.was.len(), rotated.heads[&log].0), ("k3", 2, 12));
+        assert_eq!((rotated.key.as_str(), rotated.was.len(), rotated.heads[&log].0), ("k3", 2, 4));
         for bad in
             ["", "x\n", "convenio-witness/v2 k\n", &format!("{FORMAT} k\n{log} x a\n"), &format!("{FORMAT} k\nab\n")]
         {
