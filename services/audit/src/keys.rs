@@ -12,7 +12,7 @@ use convenio_wire::exchange::v1::statement::Body;
 use convenio_wire::exchange::v1::{EpochOpen, KeyRotate};
 
 use crate::bundle::{Bundle, LogLine, MANIFEST, MAX_FILE, Opened, SIGNATURE, log_folder};
-use crate::problem::{Check, Problem, Problems, Unusable};
+use crate::problem::{Check, OTHER_MANIFEST, Problem, Problems, Unusable};
 
 /// Key manifests of one node that its roots authorised, by version.
 #[derive(Debug, Clone, Default)]
@@ -186,7 +186,7 @@ pub(crate) fn manifest_signature(bundle: &Bundle, book: &KeyBook) -> Result<(), 
     let bytes = bundle.signature().ok_or_else(|| bad("cannot be read"))?;
     let note = Note::parse(&bytes).map_err(|error| bad(&error.to_string()))?;
     if note.text() != bundle.signed_text() {
-        return Err(bad("signs another manifest"));
+        return Err(bad("signs another manifest").because(OTHER_MANIFEST));
     }
     if note.signatures().len() != 1 || note.to_string().as_bytes() != bytes {
         return Err(bad("is not one signature in its one spelling"));

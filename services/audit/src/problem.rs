@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+/// Reason of a signature that is one of another manifest; no key is needed to see it.
+pub(crate) const OTHER_MANIFEST: &str = "OTHER_MANIFEST";
 /// Problems that are kept; past it they are only counted.
 pub const MAX_KEPT: usize = 1_000;
 
@@ -206,12 +208,12 @@ impl Problems {
         }
     }
 
-    /// Keeps only what is wrong with the files themselves, if anything is.
+    /// Keeps only what is wrong with the files themselves, if anything is, and that the manifest is not the signed one.
     pub(crate) fn only_damage(&mut self) -> bool {
         let damage = |problem: &Problem| matches!(problem.check, Check::Hash | Check::ExtraFile | Check::MissingFile);
         let damaged = self.list.iter().any(damage);
         if damaged {
-            self.list.retain(damage);
+            self.list.retain(|problem| damage(problem) || problem.reason == OTHER_MANIFEST);
             self.count = self.list.len() as u64;
         }
         damaged

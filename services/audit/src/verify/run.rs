@@ -27,7 +27,7 @@ use crate::audit::Options;
 use crate::bundle::{Bundle, FORMAT, Kind, MANIFEST, Opened, REFUSALS};
 use crate::evidence::{self, LocalRefusal};
 use crate::keys::{self, KeyBook, Opening};
-use crate::problem::{Check, Problem, Problems, Unusable};
+use crate::problem::{Check, OTHER_MANIFEST, Problem, Problems, Unusable};
 
 /// What a verification has come to.
 struct Run<'r> {
@@ -87,6 +87,7 @@ pub(crate) fn check(path: &Path, trust: &TrustFile, options: &Options) -> Result
     };
     bundle.check_tree(&mut run.problems);
     if run.problems.count() > 0 {
+        run.problems.extend(early.err().filter(|problem| problem.reason == OTHER_MANIFEST));
         return Ok(run.finish(Some(bundle), None));
     }
     let read = run.read(&bundle, openings);
