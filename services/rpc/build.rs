@@ -2,13 +2,14 @@
 use std::path::Path;
 
 /// Packages whose messages the stubs name, each with its module in `convenio_wire`.
-const MESSAGES: [(&str, &str); 6] = [
+const MESSAGES: [(&str, &str); 7] = [
     (".convenio.type.v1", "::convenio_wire::r#type::v1"),
     (".convenio.agreement.v1", "::convenio_wire::agreement::v1"),
     (".convenio.exchange.v1", "::convenio_wire::exchange::v1"),
     (".convenio.registry.v1", "::convenio_wire::registry::v1"),
     (".convenio.consular.v1", "::convenio_wire::consular::v1"),
     (".convenio.node.v1", "::convenio_wire::node::v1"),
+    (".convenio.audit.v1", "::convenio_wire::audit::v1"),
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,6 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "convenio/consular/v1/consular_service.proto",
             "convenio/exchange/v1/exchange_service.proto",
             "convenio/node/v1/node_service.proto",
+            "convenio/audit/v1/audit_service.proto",
         ],
         [&root],
     )?;

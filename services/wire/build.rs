@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "convenio/registry/v1/retention.proto",
         "convenio/consular/v1/consular_service.proto",
         "convenio/node/v1/node_service.proto",
+        "convenio/audit/v1/audit_service.proto",
     ];
     let mut compiler = protox::Compiler::new([&root])?;
     compiler.include_imports(true).include_source_info(false);

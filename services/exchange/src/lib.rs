@@ -4,6 +4,7 @@
 //! A [`session`] carries both over one stream. All changes pass through one [`writer`], in groups; each step below is
 //! one durable commit, and nothing is said before the commit that backs it.
 
+pub mod auditing;
 pub mod bundle;
 mod core;
 pub mod erase;

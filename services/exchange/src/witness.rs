@@ -21,6 +21,7 @@ use crate::core::Core;
 use crate::fork;
 use crate::publish::folder;
 use crate::signer::{Named, log_key, witness_name};
+use crate::tiles::head_at;
 
 pub(crate) use deadline::mirror_time;
 pub use deadline::{Coverage, HeldBetween, MAX_SKEW, coverage, held_between, quorum_met, watch_deadlines};
@@ -100,6 +101,9 @@ impl Witness {
         if !matches!(first, Decision::Cosign(_) | Decision::OtherRoot) {
             return Ok(refused(&first));
         }
+        if self.other_than_mirrored(request.checkpoint()).await? {
+            return Ok(refused(&Decision::OtherRoot));
+        }
         let (decision, note) = self.persist(request, keys).await?;
         let (Decision::Cosign(head), Some(note)) = (decision, note) else { return Ok(refused(&decision)) };
         let keys = self.core.cosigner_keys(None);
@@ -116,6 +120,29 @@ impl Witness {
     pub async fn checkpoint(&self, folder: &str) -> Result<Option<SignedCheckpoint>, StoreError> {
         let state = self.core.store.state(&format!("{STATES}{folder}")).await?;
         state.map(|row| note_of(&row.body)).transpose()
+    }
+
+    /// Whether a head that its log signed contradicts this node's mirror of that log. Where a signed note of that very size is
+    /// held, both are kept as evidence, and the direction freezes.
+    async fn other_than_mirrored(&self, shown: &SignedCheckpoint) -> Result<bool, StoreError> {
+        let (origin, size) = (shown.checkpoint().origin(), shown.checkpoint().size());
+        let mut exchanges = self.core.exchanges().iter();
+        let found = exchanges.find_map(|exchange| {
+            let lane = exchange.peer_lanes().iter().find(|lane| lane.origin == origin).cloned();
+            lane.map(|lane| (exchange, lane))
+        });
+        let Some((exchange, lane)) = found else { return Ok(false) };
+        let logs = self.core.store.logs().await?;
+        let mirrored = logs.iter().find(|log| log.id == lane.log).map_or(0, |log| log.size);
+        if size == 0 || size > mirrored {
+            return Ok(false);
+        }
+        let head = head_at(self.core.store.as_ref(), lane.log, size).await?;
+        if head.root == *shown.checkpoint().root().as_bytes() {
+            return Ok(false);
+        }
+        fork::compare(&self.core, exchange, &lane, shown).await?;
+        Ok(true)
     }
 
     async fn persist(

@@ -1,18 +1,24 @@
 //! The bundle for an auditor, read from a node's files while the node runs or after it has ended.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::Seek;
+use std::path::{Path, PathBuf};
 
 use convenio_exchange::bundle::{self, BundleKind, Export, ExportError, Exported};
 use convenio_registry::refusal::NotedRefusal;
+use convenio_rpc::{BundleRefused, Bundles};
 use convenio_seal::dsse::Envelope;
 use convenio_seal::root::RatifiedBy;
 use convenio_seal::vault::{Vault, VaultError};
 use convenio_store::{Kind, Store, StoreError};
 use convenio_store_sqlite::SqliteStore;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use prost::Message;
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::sealed::{Recipient, SealedError, seal};
 
 /// Refusals read at a time.
 const PAGE: u32 = 1000;
@@ -65,6 +71,43 @@ async fn write(config: &Config, store: &SqliteStore, kind: BundleKind, out: &Pat
         refusals: refusals(store).await?,
     };
     Ok(bundle::export(&export, out).await?)
+}
+
+/// Makes bundles for auditors who ask a running node: from the files that its configuration names at that moment.
+pub(crate) struct NodeBundles {
+    /// The node's configuration.
+    pub config: PathBuf,
+}
+
+impl Bundles for NodeBundles {
+    fn bundle(&self, kind: BundleKind, recipient: String) -> BoxFuture<'_, Result<File, BundleRefused>> {
+        async move { self.made(kind, &recipient).await }.boxed()
+    }
+}
+
+impl NodeBundles {
+    async fn made(&self, kind: BundleKind, recipient: &str) -> Result<File, BundleRefused> {
+        let recipient: Recipient = recipient.parse().map_err(|_| BundleRefused::Recipient)?;
+        let path = self.config.clone();
+        let config = tokio::task::spawn_blocking(move || Config::load(&path)).await.map_err(failed)?.map_err(failed)?;
+        let beside = config.database.parent().unwrap_or(Path::new(".")).to_owned();
+        // Nobody else can open the folder, and it is gone with the call.
+        let scratch = tempfile::Builder::new().prefix("bundle-").tempdir_in(&beside).map_err(failed)?;
+        let folder = scratch.path().join("bundle");
+        export(&config, kind, &folder).await.map_err(failed)?;
+        let sealed = tokio::task::spawn_blocking(move || {
+            let mut file = tempfile::tempfile_in(&beside)?;
+            seal(&folder, &recipient, &mut file)?;
+            file.rewind()?;
+            drop(scratch);
+            Ok::<_, SealedError>(file)
+        });
+        sealed.await.map_err(failed)?.map_err(failed)
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> BundleRefused {
+    BundleRefused::Failed(error.to_string())
 }
 
 /// Each party's ratification of a digest, as the configuration has verified them.

@@ -12,6 +12,7 @@ pub mod pki;
 mod recover;
 mod reload;
 mod retention;
+pub mod sealed;
 mod submit;
 pub mod tls;
 

@@ -27,6 +27,7 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::dial::{Peer, keep_connected};
+use crate::export::NodeBundles;
 use crate::reload::{Reload, ReloadError, keep_current};
 use crate::submit;
 use crate::tls::{self, LiveTls, ServeLimits};
@@ -116,6 +117,7 @@ impl Node {
         let (store_of_node, vault_of_node) = (store.clone(), Arc::downgrade(&vault));
         let address_file = config.address_file.clone();
         let (watched, targets) = (config.watched.clone(), submit::targets(&config, &live));
+        let path = watched.last().cloned().unwrap_or_default();
         let witnessed = config.witnessed.clone();
         let heads = config.data_keys.with_file_name(WITNESS_HEADS);
         // Asked before the logs are opened: a new node has none.
@@ -126,7 +128,8 @@ impl Node {
         let heads = HeadsFile::open(&heads, core.store().as_ref(), past, key).await?;
         let witness = Arc::new(Witness::new(core.clone(), heads, witnessed.logs));
         let witnessing = Witnessing { witness, callers: witnessed.callers };
-        let rpc = convenio_rpc::routes(registry.clone(), principals, Some(witnessing)).await;
+        let bundles = Arc::new(NodeBundles { config: path.clone() });
+        let rpc = convenio_rpc::routes(registry.clone(), principals, Some(witnessing), Some(bundles)).await;
 
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         core.start(&stop);
@@ -144,7 +147,6 @@ impl Node {
             until(submit_run(core.clone(), target).boxed());
         }
         until(watch_deadlines(core.clone()).boxed());
-        let path = watched.last().cloned().unwrap_or_default();
         let reload = Arc::new(Reload::new(path, live, &rpc, core.clone()));
         let (ask, asked) = mpsc::channel(1);
         until(keep_current(reload.clone(), watched, core.clock().clone(), asked).boxed());

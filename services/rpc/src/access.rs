@@ -74,6 +74,10 @@ const fn state(path: &'static str) -> Rule {
     own(path, &[INTEGRATION, OPERATOR, AUDITOR])
 }
 
+const fn audit(path: &'static str) -> Rule {
+    own(path, &[AUDITOR]).purpose()
+}
+
 impl Rule {
     const fn by_agreement(self) -> Self {
         Self { by_agreement: true, ..self }
@@ -161,6 +165,10 @@ pub(crate) static TABLE: &[Rule] = &[
     own("/convenio.exchange.v1.ExchangeService/Refill", &[NODE]).side(Side::Partner).streams(),
     state("/convenio.node.v1.NodeService/ListExchanges").by_agreement(),
     state("/convenio.node.v1.NodeService/GetRecord").by_agreement(),
+    audit("/convenio.audit.v1.AuditService/ListLogs").by_agreement(),
+    audit("/convenio.audit.v1.AuditService/ListEntries").by_agreement().streams(),
+    audit("/convenio.audit.v1.AuditService/GetProof").by_agreement(),
+    audit("/convenio.audit.v1.AuditService/GetBundle").streams(),
     own("/grpc.health.v1.Health/Check", ANY).side(Side::Either).by_agreement(),
     own("/grpc.health.v1.Health/Watch", ANY).side(Side::Either).by_agreement().streams(),
     own("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", ANY).by_agreement().streams(),

@@ -8,6 +8,7 @@
 mod access;
 mod admission;
 mod guard;
+mod limit;
 mod principals;
 mod routes;
 mod services;
@@ -17,6 +18,7 @@ mod web;
 pub use guard::Guarded;
 pub use principals::{Principals, PrincipalsError};
 pub use routes::{Rpc, Witnessing, routes};
+pub use services::audit::{BundleRefused, Bundles};
 pub use services::exchange::{Dialled, dial, get_recovery, refill};
 pub use web::Served;
 
@@ -28,6 +30,7 @@ mod generated {
 
 /// Clients of a node's services.
 pub mod client {
+    pub use crate::generated::convenio::audit::v1::audit_service_client::AuditServiceClient;
     pub use crate::generated::convenio::consular::v1::consular_service_client::ConsularServiceClient;
     pub use crate::generated::convenio::exchange::v1::exchange_service_client::ExchangeServiceClient;
     pub use crate::generated::convenio::node::v1::node_service_client::NodeServiceClient;
@@ -42,6 +45,7 @@ pub mod client {
 
 /// Server sides: a module for each service, with its trait, its server and its name.
 pub mod server {
+    pub use crate::generated::convenio::audit::v1::audit_service_server;
     pub use crate::generated::convenio::consular::v1::consular_service_server;
     pub use crate::generated::convenio::exchange::v1::exchange_service_server;
     pub use crate::generated::convenio::node::v1::node_service_server;

@@ -12,11 +12,12 @@ use tonic_health::server::HealthReporter;
 use crate::guard::Guarded;
 use crate::principals::Principals;
 use crate::server::{
-    agency_service_server, consular_service_server, contract_service_server, employer_service_server,
-    exchange_service_server, job_order_service_server, node_service_server, placement_service_server,
-    retention_service_server, worker_service_server,
+    agency_service_server, audit_service_server, consular_service_server, contract_service_server,
+    employer_service_server, exchange_service_server, job_order_service_server, node_service_server,
+    placement_service_server, retention_service_server, worker_service_server,
 };
 use crate::services::UseCases;
+use crate::services::audit::{Audit, Bundles};
 use crate::services::consular::Consular;
 use crate::services::exchange::{MAX_MESSAGE, Session};
 use crate::services::node::Node;
@@ -28,7 +29,7 @@ const MAX_REQUEST: usize = 4 * 1024 * 1024;
 const MAX_CONSULAR: usize = 1024 * 1024;
 
 /// Names of the services whose health is served, beside the node's own, which is the empty name.
-const SERVICES: [&str; 10] = [
+const SERVICES: [&str; 11] = [
     agency_service_server::SERVICE_NAME,
     employer_service_server::SERVICE_NAME,
     job_order_service_server::SERVICE_NAME,
@@ -39,6 +40,7 @@ const SERVICES: [&str; 10] = [
     consular_service_server::SERVICE_NAME,
     exchange_service_server::SERVICE_NAME,
     node_service_server::SERVICE_NAME,
+    audit_service_server::SERVICE_NAME,
 ];
 
 /// What a node serves.
@@ -85,7 +87,12 @@ impl Rpc {
 
 /// Puts the services of the contract, health (`grpc.health.v1`) and reflection (`grpc.reflection.v1`, for callers of
 /// this state) together, with the logs and the witness over HTTP; health says that they serve.
-pub async fn routes(registry: Arc<Registry>, principals: Principals, witnessing: Option<Witnessing>) -> Rpc {
+pub async fn routes(
+    registry: Arc<Registry>,
+    principals: Principals,
+    witnessing: Option<Witnessing>,
+    bundles: Option<Arc<dyn Bundles>>,
+) -> Rpc {
     let core = registry.core().clone();
     let principals = Arc::new(ArcSwap::from_pointee(principals));
     let web = Web::new(core.clone(), principals.clone(), witnessing);
@@ -125,6 +132,10 @@ pub async fn routes(registry: Arc<Registry>, principals: Principals, witnessing:
         .add_service(
             exchange_service_server::ExchangeServiceServer::new(Session::new(core.clone()))
                 .max_decoding_message_size(MAX_MESSAGE),
+        )
+        .add_service(
+            audit_service_server::AuditServiceServer::new(Audit::new(core.clone(), bundles))
+                .max_decoding_message_size(MAX_REQUEST),
         )
         .add_service(
             node_service_server::NodeServiceServer::new(Node::new(core)).max_decoding_message_size(MAX_REQUEST),

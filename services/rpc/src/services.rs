@@ -1,6 +1,7 @@
 //! The services, one file each, in the order of the contract.
 
 mod agency;
+pub(crate) mod audit;
 pub(crate) mod consular;
 mod contract;
 mod employer;

@@ -2,16 +2,17 @@
 
 use convenio_node::tls::{LoadedTls, connect_lazy};
 use convenio_rpc::client::{
-    AgencyServiceClient, ContractServiceClient, EmployerServiceClient, JobOrderServiceClient, NodeServiceClient,
-    PlacementServiceClient, RetentionServiceClient, WorkerServiceClient,
+    AgencyServiceClient, AuditServiceClient, ContractServiceClient, EmployerServiceClient, JobOrderServiceClient,
+    NodeServiceClient, PlacementServiceClient, RetentionServiceClient, WorkerServiceClient,
 };
+use convenio_wire::audit::v1 as audit;
 use convenio_wire::node::v1 as node;
 use convenio_wire::registry::v1 as registry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
-use tonic::{Request, Status};
+use tonic::{Request, Status, Streaming};
 use tonic_types::StatusExt;
 
 use crate::site::domain;
@@ -75,6 +76,14 @@ calls! {
     list_holds(RetentionServiceClient, registry::ListHoldsRequest) -> registry::ListHoldsResponse;
     /// Releases a hold.
     release_hold(RetentionServiceClient, registry::ReleaseHoldRequest) -> registry::Hold;
+    /// Lists the logs, as an auditor.
+    list_logs(AuditServiceClient, audit::ListLogsRequest) -> audit::ListLogsResponse;
+    /// Streams entries, as an auditor.
+    list_entries(AuditServiceClient, audit::ListEntriesRequest) -> Streaming<audit::ListEntriesResponse>;
+    /// Proves an entry, as an auditor.
+    get_proof(AuditServiceClient, audit::GetProofRequest) -> audit::GetProofResponse;
+    /// Exports the bundle, as an auditor.
+    get_bundle(AuditServiceClient, audit::GetBundleRequest) -> Streaming<audit::GetBundleResponse>;
     /// Lists the exchanges.
     list_exchanges(NodeServiceClient, node::ListExchangesRequest) -> node::ListExchangesResponse;
     /// Reads where a record stands.

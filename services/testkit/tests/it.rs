@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod it {
+    mod auditor;
     mod canaries;
     mod consulate;
     mod cosign;

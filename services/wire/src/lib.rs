@@ -9,7 +9,7 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/convenio.rs"));
 }
 
-pub use generated::convenio::{agreement, consular, exchange, node, registry, r#type};
+pub use generated::convenio::{agreement, audit, consular, exchange, node, registry, r#type};
 
 /// Encoded `FileDescriptorSet` of the contract with all imports and custom options.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

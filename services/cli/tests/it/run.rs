@@ -4,10 +4,14 @@ use std::fs;
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
+use convenio_node::tls::{TlsMaterial, connect_stream};
 use rustix::process::{Pid, Signal, kill_process};
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::state::{States, convenio, done, refused, told};
 
@@ -91,6 +95,101 @@ fn an_auditor_gets_bundles_that_hold_and_agree_while_both_nodes_run() {
         sleep(Duration::from_millis(25));
     }
     panic!("the nodes do not exchange");
+}
+
+#[test]
+fn a_bundle_is_encrypted_to_its_auditor_full_or_without_parts() {
+    let states = States::new();
+    let (_sv, _) = start(&states, "sv");
+    let at = |name: &str| states.path(name).display().to_string();
+    let recipient = done(&format!("bundle key --out {}", at("key")));
+    refused(&format!("bundle key --out {}", at("key")));
+    done(&format!("bundle key --out {}", at("other")));
+    for kind in ["full", "commitments"] {
+        let (sealed, out) = (at(&format!("{kind}.age")), at(kind));
+        let line = format!(
+            "bundle export --config {} --kind {kind} --recipient {} --out {sealed}",
+            states.config("sv").display(),
+            recipient.trim()
+        );
+        done(&line);
+        refused(&line);
+        assert!(!fs::read(&sealed).unwrap().windows(7).any(|bytes| bytes == b"sv-ca/t"), "a name in the clear");
+        refused(&format!("bundle open --in {sealed} --identity {} --out {out}", at("other")));
+        done(&format!("bundle open --in {sealed} --identity {} --out {out}", at("key")));
+        let manifest = fs::read_to_string(states.path(kind).join("manifest")).unwrap();
+        assert!(manifest.contains(&format!("\nkind {kind}")), "{manifest}");
+        let trust = convenio_audit::load_trust(&states.path("trust")).unwrap();
+        let found = convenio_audit::verify(&states.path(kind), &trust).unwrap();
+        assert!(found.holds, "{:?}", found.problems);
+    }
+}
+
+/// What El Salvador's node answers its auditor, over HTTP; empty if the connection is refused.
+async fn asked(states: &States, addr: &str, role: &str) -> String {
+    let tls = |party: &str, name: &str| states.path(party).join("tls").join(name);
+    let material = TlsMaterial {
+        certificate: tls("sv", &format!("{role}.pem")),
+        key: tls("sv", &format!("{role}.sk.pem")),
+        own_ca: tls("sv", "ca.pem"),
+        own_trust_domain: "sv.example".to_owned(),
+        partner_cas: vec![("ca.example".to_owned(), tls("ca", "ca.pem"))],
+        crls: Vec::new(),
+    };
+    let mut config = material.load().unwrap().client_config("sv.example").unwrap();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let name = ServerName::try_from("node.sv.example").unwrap();
+    let mut answer = Vec::new();
+    if let Ok(mut stream) = connect_stream(addr, name, Arc::new(config)).await {
+        let request = b"GET /logs/ HTTP/1.1\r\nHost: node.sv.example\r\nConnection: close\r\n\r\n";
+        // A server that refuses the certificate ends the connection: whatever came until then is the answer.
+        if stream.write_all(request).await.is_ok() {
+            let _ = stream.read_to_end(&mut answer).await;
+        }
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+#[test]
+fn a_hangup_reads_certificates_and_lists_again() {
+    let states = States::new();
+    let tls = states.path("sv/tls").display().to_string();
+    done(&format!("pki crl --dir {tls}"));
+    states.edit("sv", "ca = \"tls/ca.pem\"\n", "ca = \"tls/ca.pem\"\ncrl = \"tls/crl.pem\"\n");
+    let (running, addr) = start(&states, "sv");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let served = |role: &str| runtime.block_on(asked(&states, &addr, role)).starts_with("HTTP/1.1 200");
+    assert!(served("auditor") && served("operator"));
+    let log = || fs::read_to_string(states.path("sv/node.log")).unwrap();
+    let hang_up = || {
+        let pid = Pid::from_raw(i32::try_from(running.0.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::HUP).unwrap();
+    };
+    let until = |words: &str, count: usize| {
+        for _ in 0..2_000 {
+            if log().matches(words).count() >= count {
+                return;
+            }
+            sleep(Duration::from_millis(5));
+        }
+        panic!("{words:?} is not told {count} times: {}", log());
+    };
+    hang_up();
+    until("were read again", 1);
+    done(&format!("pki revoke --dir {tls} {tls}/auditor.pem"));
+    hang_up();
+    until("were read again", 2);
+    assert!(!served("auditor") && served("operator"));
+    // What cannot be used changes nothing, and the node serves on.
+    let certificate = fs::read(states.path("sv/tls/node.pem")).unwrap();
+    fs::write(states.path("sv/tls/node.pem"), "nothing").unwrap();
+    hang_up();
+    until("nothing was read again", 1);
+    TcpStream::connect(&addr).unwrap();
+    fs::write(states.path("sv/tls/node.pem"), certificate).unwrap();
+    hang_up();
+    until("were read again", 3);
+    TcpStream::connect(&addr).unwrap();
 }
 
 fn export_line(states: &States, party: &str) -> String {

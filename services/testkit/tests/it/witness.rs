@@ -280,3 +280,36 @@ async fn again(site: &Site, clock: &ManualClock, old: Running) -> Running {
     let calls = integration(site, &old.party, node.addr());
     Running { node, calls, party: old.party, proxy: old.proxy }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repro_a_fork_of_a_mirrored_log_shown_to_the_witness_first_is_evidence_and_freezes() {
+    let nodes = Nodes::start(415).await;
+    let order = nodes.order("order", 5).await;
+    nodes.settle().await;
+    let placement = nodes.placement("p1", &order).await;
+    nodes.bring(&placement, "nominate").await;
+    let store = nodes.destination.node.core().store().clone();
+    let mirror = async || store.logs().await.unwrap().into_iter().find(|log| log.origin == OWN).unwrap();
+    let (partner, key) = (node_tls(&nodes, "sv"), &nodes.site.treaty.origin.keys.log);
+    let size = mirror().await.cosigned_size;
+    // What the log did not sign is no evidence.
+    let stranger = NodeKeys::generate(&SeededEntropy::new(9));
+    assert_eq!(post(&nodes, &partner, &grown(OWN, &stranger.log, 0, size)).await.status, 403);
+    assert_eq!(mirror().await.alarm, "");
+    // The witness has never cosigned a head of this log, but the mirror beside it has.
+    assert_eq!(post(&nodes, &partner, &grown(OWN, key, 0, size)).await.status, 422);
+    assert_eq!(mirror().await.alarm, "EQUIVOCATION");
+    let evidence = store.states("evidence/forks/", "", 10).await.unwrap();
+    assert_eq!(evidence.len(), 1);
+    let text = String::from_utf8(evidence[0].body.clone()).unwrap();
+    let (one, other) = text.split_once("\n---\n").unwrap();
+    let head = |text: &str| SignedCheckpoint::parse(text.as_bytes()).unwrap();
+    let (one, other) = (head(&format!("{one}\n")), head(other));
+    assert_eq!((one.checkpoint().size(), other.checkpoint().size()), (size, size));
+    assert_ne!(one.checkpoint().root(), other.checkpoint().root());
+    let auditor = role(&nodes, "ca", "auditor/court");
+    let path = format!("/{}/checkpoint", folder(OWN));
+    let witnessed = ask("ca", nodes.destination.node.addr(), &auditor, "GET", &path, "").await;
+    assert_eq!(witnessed.status, 404, "it cosigned nothing");
+    nodes.stop().await;
+}
