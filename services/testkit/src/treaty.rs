@@ -93,7 +93,7 @@ impl Party {
         Self { party: party.into(), node: format!("node.{party}.example"), root_keys, roots, keys }
     }
 
-    fn signers(&self) -> [&SigningKey; 2] {
+    pub(crate) fn signers(&self) -> [&SigningKey; 2] {
         [&self.root_keys[0], &self.root_keys[2]]
     }
 }

@@ -14,6 +14,8 @@ use crate::records;
 /// Where everybody works.
 pub const AREA: &str = "CA-ON";
 const TEXT: [u8; 32] = [7; 32];
+/// The answer where it tells how far something has come, which changes.
+const DONE: [u8; 1] = [1];
 
 /// A request.
 #[derive(Debug, Clone)]
@@ -30,6 +32,9 @@ pub enum Call {
     Fact(Box<RecordPlacementFactRequest>),
     Contract(Box<CreateContractRequest>),
     Capture(Box<Capture>, String),
+    Erase(Box<ErasePlacementPartsRequest>),
+    Hold(Box<CreateHoldRequest>),
+    Release(Box<ReleaseHoldRequest>),
 }
 
 /// The system of a state's ministry.
@@ -56,11 +61,14 @@ impl Call {
             Self::Agency(request) => registry.update_agency(me, *request).await?.encode_to_vec(),
             Self::Suspend(request) => registry.suspend_agency(me, *request).await?.encode_to_vec(),
             Self::Worker(request) => registry.create_worker(me, *request).await?.encode_to_vec(),
-            Self::Placement(request) => registry.create_placement(me, *request).await?.encode_to_vec(),
-            Self::Choose(request) => registry.update_placement(me, *request).await?.encode_to_vec(),
-            Self::Transition(request) => registry.transition_placement(me, *request).await?.encode_to_vec(),
-            Self::Fact(request) => registry.record_placement_fact(me, *request).await?.encode_to_vec(),
+            Self::Placement(request) => lasting(registry.create_placement(me, *request).await?),
+            Self::Choose(request) => lasting(registry.update_placement(me, *request).await?),
+            Self::Transition(request) => lasting(registry.transition_placement(me, *request).await?),
+            Self::Fact(request) => lasting(registry.record_placement_fact(me, *request).await?),
             Self::Contract(request) => registry.create_contract(me, *request).await?.encode_to_vec(),
+            Self::Erase(request) => registry.erase_placement_parts(me, *request).await.map(|_| DONE.to_vec())?,
+            Self::Hold(request) => registry.create_hold(me, *request).await.map(|_| DONE.to_vec())?,
+            Self::Release(request) => registry.release_hold(me, *request).await.map(|_| DONE.to_vec())?,
             Self::Capture(capture, agreement) => {
                 let (areas, agreements) = ([AREA.to_owned()], [agreement]);
                 let result = registry.take_capture(me, &areas, &agreements, &capture).await?;
@@ -71,8 +79,13 @@ impl Call {
     }
 }
 
+/// An answer without what is looked up again for each repetition, so that no erased person stays in a kept one.
+fn lasting(answer: Placement) -> Vec<u8> {
+    Placement { worker_ref: String::new(), discrepancies: Vec::new(), ..answer }.encode_to_vec()
+}
+
 impl Call {
-    /// What makes a repetition the same request.
+    /// What makes a repetition the same request; empty where its name does.
     #[must_use]
     pub fn request_id(&self) -> &str {
         match self {
@@ -87,6 +100,8 @@ impl Call {
             Self::Fact(request) => &request.request_id,
             Self::Contract(request) => &request.request_id,
             Self::Capture(capture, _) => &capture.capture_id,
+            Self::Erase(request) => &request.request_id,
+            Self::Hold(_) | Self::Release(_) => "",
         }
     }
 }
@@ -249,4 +264,27 @@ pub fn capture(pack: &Pack, placement: String, wage: u16, capture_id: String) ->
     };
     let capture = Capture { capture_id, placement, event: event(pack), kind: Some(kind) };
     Call::Capture(Box::new(capture), pack.id().to_owned())
+}
+
+/// The order to erase one class of a placement's parts.
+#[must_use]
+pub fn erase(placement: String, class: &str, request_id: String) -> Call {
+    let (retention_class, ground) = (class.to_owned(), "subject-request".to_owned());
+    Call::Erase(Box::new(ErasePlacementPartsRequest { placement, retention_class, ground, request_id }))
+}
+
+/// A hold on a placement for some days.
+#[must_use]
+pub fn hold(placement: String, hold: Ref, now_ms: u64, days: u64) -> Call {
+    let seconds = i64::try_from(now_ms / 1000 + days * 86_400).unwrap_or(i64::MAX);
+    let expire_time = Some(prost_types::Timestamp { seconds, nanos: 0 });
+    let held = Hold { ground: "litigation".to_owned(), expire_time, ..Default::default() };
+    let (parent, hold_id) = (placement, hold.to_string());
+    Call::Hold(Box::new(CreateHoldRequest { parent, hold: Some(held), hold_id }))
+}
+
+/// The end of a hold.
+#[must_use]
+pub fn release(placement: &str, hold: Ref) -> Call {
+    Call::Release(Box::new(ReleaseHoldRequest { name: format!("{placement}/holds/{hold}"), ..Default::default() }))
 }

@@ -112,9 +112,32 @@ impl Draw {
             86..89 => Op::Crash { state: self.state_of(world) },
             89..92 => Op::Again { state: self.state_of(world) },
             92..95 => Op::Together { count: 2 + self.small(4) },
-            95..97 => self.cut(),
-            97..98 => Op::Caseload { link: self.small(self.down.len() as u64) },
+            95 => self.cut(),
+            97 => self.rare(world),
+            96 if !world.placements.is_empty() => self.retention(world),
+            98 => Op::Caseload { link: self.small(self.down.len() as u64) },
             _ => Op::Wait { seconds: self.one_of(&[1, 30, 61, 3600, 90_000]) },
+        }
+    }
+
+    /// Erasures and holds.
+    fn retention(&mut self, world: &World) -> Op {
+        let (placement, by_origin) = (self.small(world.placements.len() as u64), self.chance(70));
+        match self.below(10) {
+            0..5 => Op::Erase { placement, by_origin, terms: self.chance(15) },
+            5..8 => Op::Hold { placement, by_origin: self.chance(30), days: self.one_of(&[0, 0, 1, 60]) },
+            _ => Op::Retention { state: self.state_of(world) },
+        }
+    }
+
+    /// Keys, and disks.
+    fn rare(&mut self, world: &World) -> Op {
+        let state = self.state_of(world);
+        match self.below(6) {
+            0 | 1 => Op::Keys { state },
+            2 => Op::Revoke { state },
+            3 | 4 => Op::Backup { state },
+            _ => Op::Lose { state, backup: self.chance(60), broken: self.small(5) },
         }
     }
 

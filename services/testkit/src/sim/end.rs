@@ -24,6 +24,7 @@ impl World {
     /// What does not hold.
     pub async fn settle(&mut self) -> Result<(), Violation> {
         self.lines.iter_mut().for_each(super::line::Line::cut);
+        self.no_faults();
         let all: Vec<_> = (0..self.states.len()).collect();
         for round in 0.. {
             need(round < ROUNDS, || format!("no rest after {ROUNDS} rounds: {}", self.unrest()))?;
@@ -127,11 +128,12 @@ impl World {
             (Pack::clone(pack), vec![by(from), by(to)])
         });
         let books = at.books();
+        let (_, keys) = at.latest_keys(own);
         let export = Export {
             kind: BundleKind::Full,
             store: &**at.store(),
             vault: &books.vault,
-            keys: &own.keys,
+            keys: &keys,
             node: &own.node,
             party: &own.party,
             packs: packs.collect(),

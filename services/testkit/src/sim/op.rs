@@ -148,6 +148,54 @@ pub enum Op {
         /// The process ends.
         crash: bool,
     },
+    /// A state's roots sign new keys, and its node takes them.
+    Keys {
+        /// State.
+        state: u8,
+    },
+    /// A state's roots revoke the keys before its last ones.
+    Revoke {
+        /// State.
+        state: u8,
+    },
+    /// A side orders the erasure of what it issued of a placement.
+    Erase {
+        /// Placement.
+        placement: u8,
+        /// By the origin, else by the destination.
+        by_origin: bool,
+        /// Class of the terms, which are kept for years; else of the person.
+        terms: bool,
+    },
+    /// A side holds what it has of a placement, or ends that.
+    Hold {
+        /// Placement.
+        placement: u8,
+        /// By the origin, else by the destination.
+        by_origin: bool,
+        /// For so many days; 0 ends it.
+        days: u8,
+    },
+    /// A state looks for what is due to be erased.
+    Retention {
+        /// State.
+        state: u8,
+    },
+    /// A state's files are copied.
+    Backup {
+        /// State.
+        state: u8,
+    },
+    /// A state's disk is lost, and it recovers from its partners.
+    Lose {
+        /// State.
+        state: u8,
+        /// With its last backup, if it made one.
+        backup: bool,
+        /// What goes wrong on the way: nothing, a challenge that nobody signs, a lost answer, half an answer, a crash
+        /// before the epoch is open.
+        broken: u8,
+    },
     /// A state's process ends and starts again.
     Crash {
         /// State.

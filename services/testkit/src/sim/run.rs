@@ -168,7 +168,7 @@ fn copied(template: &Path, world: &World) {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     for file in fs::read_dir(from).expect("a folder") {
         let file = file.expect("a file");
         fs::copy(file.path(), to.join(file.file_name())).expect("a copy");

@@ -1,13 +1,14 @@
 //! What must hold after every step, seen from outside: the watcher keeps every entry that ever stood in a log and folds
 //! each side's logs by the small model, entry by entry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use convenio_agreement::Pack;
 use convenio_agreement::lifecycle::Role;
 use convenio_log::{Frontier, leaf_hash};
 use convenio_model::Ref;
+use convenio_seal::manifest::ManifestKeys;
 use convenio_store::{LogRow, Store};
 use convenio_wire::exchange::v1::statement::Body;
 use convenio_wire::exchange::v1::{Outcome, Position, SaltedPart};
@@ -32,6 +33,8 @@ pub struct End {
     pub records: u64,
     /// What it knows.
     pub model: Model,
+    pack: Arc<Pack>,
+    role: Role,
     /// How many own entries the other side cosigned.
     pub delivered: u64,
     /// How much of the other side's logs it holds.
@@ -43,9 +46,15 @@ pub struct End {
     /// Where each epoch of its own logs begins, with its origin and tree.
     epochs: BTreeMap<u64, Epoch>,
     decided: BTreeMap<u64, Option<String>>,
+    /// Parts whose erasure it ordered.
+    erased: BTreeSet<(Ref, u32)>,
+    /// Mirrored entries that came with an erased part.
+    incomplete: BTreeSet<u64>,
     entangled: u64,
     folded: (usize, u64),
     compared: u64,
+    /// Own acts with their parts, whatever was erased or lost since.
+    memory: BTreeMap<Ref, (Option<Act>, Vec<Option<SaltedPart>>)>,
 }
 
 /// An own log of one epoch.
@@ -64,6 +73,8 @@ pub struct Seen {
     peer: Position,
     act: Option<Act>,
     outcome: Option<Outcome>,
+    /// Version of the keys that it names.
+    rotates: Option<u64>,
     /// Epoch and size of the checkpoint that it entangles.
     entangles: Option<Position>,
 }
@@ -105,6 +116,16 @@ impl Watch {
     }
 }
 
+impl Watch {
+    /// A side lost its disk: what it has now is looked at from the beginning, and the other's copy of it too.
+    pub fn lost(&mut self, link: usize, origin: bool) {
+        let ends = &mut self.links[link];
+        let (own, other) = if origin { (0, 1) } else { (1, 0) };
+        ends[own] = ends[own].forgotten();
+        ends[other].compared = 0;
+    }
+}
+
 fn told(accord: &Accord, side: &State, what: &str) -> Violation {
     format!("{}: {what}", accord.parties[side.at].party)
 }
@@ -125,16 +146,46 @@ impl End {
             own: Vec::new(),
             records: 0,
             model: Model::new(pack.clone(), role),
+            pack: pack.clone(),
+            role,
             delivered: 0,
             mirrored: 0,
             cosigned: 0,
             judged: 0,
             epochs: BTreeMap::new(),
             decided: BTreeMap::new(),
+            erased: BTreeSet::new(),
+            incomplete: BTreeSet::new(),
             entangled: 0,
             folded: (0, 0),
             compared: 0,
+            memory: BTreeMap::new(),
         }
+    }
+
+    /// The same side, whose logs are to be looked at from their beginning.
+    fn forgotten(&mut self) -> Self {
+        Self { memory: std::mem::take(&mut self.memory), ..Self::new(&self.pack, self.role) }
+    }
+
+    /// What must survive of the first `size` own entries, wherever a copy of them does.
+    pub fn lasting(&self, size: u64) -> impl Iterator<Item = Ref> + '_ {
+        let lasts = |entry: &&Seen| entry.is_record || entry.outcome.is_some();
+        self.own[..at(size)].iter().filter(lasts).map(|entry| entry.record)
+    }
+
+    /// Where the keys of a version begin in the own log of the last epoch: its origin, the size before them, the root there.
+    #[must_use]
+    pub fn rotated(&self, version: u64) -> Option<(String, u64, convenio_log::Hash)> {
+        let epoch = self.epochs.values().next_back()?;
+        let mut frontier = Frontier::new();
+        for entry in &self.own[at(epoch.start)..] {
+            if entry.rotates == Some(version) {
+                return Some((epoch.origin.clone(), frontier.size(), frontier.root()));
+            }
+            frontier.append(leaf_hash(&entry.bytes));
+        }
+        None
     }
 
     /// Origin and head of the own log of the last epoch.
@@ -198,7 +249,12 @@ impl End {
         self.epochs.get_mut(&epoch).expect("a known epoch").frontier.append(leaf_hash(&entry.bytes));
         let outcome = entry.outcome().cloned();
         let act = entry.decoded().and_then(|parts| Act::read(pack, entry.record_id(), &parts));
-        let is_record = entry.is_record();
+        let (act, parts) = self.memory.entry(entry.record_id()).or_insert((act, entry.parts.clone())).clone();
+        let is_record = matches!(entry.statement.body, Some(Body::Record(_)) | None);
+        if let Some(Body::Erase(order)) = &entry.statement.body {
+            let record = Ref::from_slice(&order.record_id).map_err(|e| e.to_string())?;
+            self.erased.insert((record, order.part));
+        }
         need(!is_record || act.is_some(), || format!("entry {} is an act of nothing", entry.index))?;
         let mut entangles = None;
         if let Some(Body::PeerCheckpoint(said)) = &entry.statement.body {
@@ -207,15 +263,20 @@ impl End {
             let epoch = origin.rsplit_once('/').and_then(|(_, epoch)| epoch.parse().ok());
             entangles = Some(Position { epoch: epoch.ok_or("an origin without an epoch")?, size });
         }
+        let rotates = match &entry.statement.body {
+            Some(Body::KeyRotate(said)) => ManifestKeys::parse(&said.key_manifest).ok().map(|keys| keys.version),
+            _ => None,
+        };
         self.records += u64::from(is_record);
         self.own.push(Seen {
+            rotates,
             record: entry.record_id(),
             peer: entry.statement.peer.unwrap_or_default(),
             is_record,
             act: act.filter(|_| is_record),
             outcome,
             entangles,
-            parts: entry.parts,
+            parts,
             bytes: entry.bytes,
         });
         Ok(())
@@ -225,7 +286,7 @@ impl End {
     async fn mirror(&mut self, pack: &Pack, side: &State, other: &End) -> Result<(), Violation> {
         let exchange = side.core().exchange(pack.id()).expect("a state has its agreements");
         let logs = side.store().logs().await.map_err(|e| e.to_string())?;
-        let mut whole = true;
+        let (mut whole, mut mirrored) = (true, 0);
         for lane in exchange.peer_lanes().iter() {
             let row = logs.iter().find(|l| l.id == lane.log).ok_or("a lane without a log")?;
             let Some(epoch) = other.epochs.get(&lane.epoch) else {
@@ -237,9 +298,7 @@ impl End {
             need(row.settled <= row.size, || "more is judged than is mirrored".to_owned())?;
             need(row.cosigned_size <= row.size, || "more is cosigned than is mirrored".to_owned())?;
             if row.size > 0 {
-                need(end >= self.mirrored, || format!("the mirror went back from {} to {end}", self.mirrored))?;
-                self.mirrored = end;
-                self.cosigned = start + row.cosigned_size;
+                (mirrored, self.cosigned) = (end, start + row.cosigned_size);
             }
             if whole && (row.settled > 0 || lane.epoch == 1) {
                 self.judged = start + row.settled;
@@ -248,11 +307,15 @@ impl End {
             if end > self.compared {
                 let begin = self.compared.max(start) - start;
                 for entry in &side.books().entries(row, begin).await {
-                    same(pack, entry, &other.own[at(start + entry.index)])?;
+                    if !same(pack, entry, &other.own[at(start + entry.index)], &other.erased)? {
+                        self.incomplete.insert(start + entry.index);
+                    }
                 }
                 self.compared = end;
             }
         }
+        need(mirrored >= self.mirrored, || format!("the mirror went back from {} to {mirrored}", self.mirrored))?;
+        self.mirrored = mirrored;
         Ok(())
     }
 
@@ -336,6 +399,9 @@ impl End {
 
     fn judge(&mut self, index: u64, act: &Act) -> Result<(), Violation> {
         let Some(decision) = self.decided.get(&index) else { return Err("was judged without a decision".to_owned()) };
+        if decision.as_deref() == Some("PART_MISSING") {
+            return need(self.incomplete.contains(&index), || "was said to lack a part that came".to_owned());
+        }
         let verdict = self.model.verdict(act);
         let same = decision.as_deref() == verdict.err();
         need(same, || format!("was decided {decision:?} and the rules say {verdict:?}"))?;
@@ -346,11 +412,18 @@ impl End {
     }
 }
 
-/// A mirrored entry is the original, parts included.
-fn same(pack: &Pack, entry: &Entry, original: &Seen) -> Result<(), Violation> {
+/// A mirrored entry is the original, parts included unless they were erased; false if one was.
+fn same(pack: &Pack, entry: &Entry, original: &Seen, erased: &BTreeSet<(Ref, u32)>) -> Result<bool, Violation> {
     need(entry.bytes == original.bytes, || format!("entry {} differs in the mirror", entry.index))?;
-    need(entry.parts == original.parts, || format!("parts of {} differ in the mirror", entry.index))?;
-    entry.parts.iter().flatten().try_for_each(|part| disclosed(pack, part))
+    need(entry.parts.len() == original.parts.len(), || format!("parts of {} are missing", entry.index))?;
+    let mut whole = true;
+    for (number, (part, said)) in (0u32..).zip(entry.parts.iter().zip(&original.parts)) {
+        let gone = part.is_none() && erased.contains(&(original.record, number));
+        need(gone || part == said, || format!("part {number} of {} differs in the mirror", entry.index))?;
+        whole &= !gone;
+        part.iter().try_for_each(|part| disclosed(pack, part))?;
+    }
+    Ok(whole)
 }
 
 /// Nothing that never crosses has crossed, and names and documents are where they may be.

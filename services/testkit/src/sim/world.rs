@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use convenio_exchange::session::SessionEnd;
 use convenio_exchange::step;
-use convenio_model::{ManualClock, Ref};
+use convenio_model::{Clock, ManualClock, Ref};
 use convenio_registry::{Category, RegistryError};
 use convenio_store::Store;
 use futures::future::join_all;
@@ -37,8 +37,8 @@ pub struct World {
     pub placements: Vec<Placed>,
     /// The clock of all.
     pub clock: ManualClock,
-    cursors: Vec<u64>,
-    last: Vec<Option<Asked>>,
+    pub(super) cursors: Vec<u64>,
+    pub(super) last: Vec<Option<Asked>>,
     seed: u64,
     requests: u64,
     met: Option<Met>,
@@ -56,7 +56,7 @@ pub struct Placed {
 
 /// A request that was made.
 #[derive(Clone)]
-struct Asked {
+pub(super) struct Asked {
     call: Call,
     /// The answer, if it came.
     answer: Option<Vec<u8>>,
@@ -177,6 +177,14 @@ impl World {
         self.look(&touched).await
     }
 
+    /// Forgets what was planned and has not struck.
+    pub(super) fn no_faults(&mut self) {
+        self.met = None;
+        for state in &self.states {
+            state.faults.end();
+        }
+    }
+
     pub(super) async fn look(&mut self, touched: &[usize]) -> Result<(), Violation> {
         self.watch.look(&self.accord, &self.states, touched).await
     }
@@ -207,12 +215,28 @@ impl World {
                 self.crash(state).await?;
                 Ok(vec![state])
             }
+            Op::Keys { state } => self.rotate(usize::from(state) % self.states.len(), met).await,
+            Op::Revoke { state } => self.revoke(usize::from(state) % self.states.len(), met).await,
+            Op::Retention { state } => self.retention(usize::from(state) % self.states.len(), met).await,
+            Op::Backup { state } => self.backup(usize::from(state) % self.states.len()).await,
+            Op::Lose { state, backup, broken } => {
+                self.lose(usize::from(state) % self.states.len(), backup, broken % 5).await
+            }
             Op::Meet { .. } | Op::Together { .. } => Ok(Vec::new()),
             request => self.request(request, met).await,
         }
     }
 
     async fn crash(&mut self, state: usize) -> Result<(), Violation> {
+        self.ended(state).await;
+        self.begun(state).await
+    }
+
+    pub(super) async fn begun(&mut self, state: usize) -> Result<(), Violation> {
+        self.states[state].start(&self.accord).await.map_err(|why| format!("does not start again: {why}"))
+    }
+
+    pub(super) async fn ended(&mut self, state: usize) {
         for line in 0..self.lines.len() {
             let (issuer, holder) = self.ends(line);
             if issuer == state {
@@ -223,8 +247,6 @@ impl World {
             }
         }
         self.states[state].end().await;
-        let accord = &self.accord;
-        self.states[state].start(accord).await.map_err(|why| format!("does not start again: {why}"))
     }
 
     // ---------------------------------------------------------------- between the states
@@ -324,6 +346,7 @@ impl World {
                 let (_, _, to) = self.accord.links[placed.link];
                 let said = super::model::Said { wage: Some(i64::from(wage)), ..Default::default() };
                 let expected = Some(self.open(placed, false, "contract_offered", &said));
+                let expected = expected.filter(|open| !open || self.states[to].losses == 0);
                 let call = call::contract(name(placed.id), id, wage, number);
                 vec![Asking { state: to, call, expected, crosses: true }]
             }
@@ -334,8 +357,33 @@ impl World {
                 // A wrong capture gets a result that says so.
                 vec![Asking { state: from, call, expected: None, crosses: false }]
             }
+            Op::Erase { placement, by_origin, terms } => {
+                let Some(placed) = place(&self.placements, placement) else { return Vec::new() };
+                let class = if terms { "terms" } else { "personal" };
+                vec![plain(self.side(placed, by_origin), call::erase(name(placed.id), class, self.request_id()))]
+            }
+            Op::Hold { placement, by_origin, days } => {
+                let Some(placed) = place(&self.placements, placement) else { return Vec::new() };
+                let (name, hold) = (name(placed.id), reference(&format!("sim hold {} {by_origin}", placed.id)));
+                let call = match days {
+                    0 => call::release(&name, hold),
+                    days => call::hold(name, hold, self.clock.now_ms(), u64::from(days)),
+                };
+                vec![plain(self.side(placed, by_origin), call)]
+            }
             _ => Vec::new(),
         }
+    }
+
+    fn side(&self, placed: Placed, by_origin: bool) -> usize {
+        let (_, from, to) = &self.accord.links[placed.link];
+        if by_origin { *from } else { *to }
+    }
+
+    async fn retention(&mut self, state: usize, met: bool) -> Result<Vec<usize>, Violation> {
+        let looked = convenio_exchange::erase::retention::pass(self.states[state].core()).await;
+        need(met || looked.is_ok(), || format!("what is due is not found: {:?}", looked.err()))?;
+        Ok(vec![state])
     }
 
     async fn asking_act(&mut self, placed: Placed, act: &str) -> Option<Asking> {
@@ -351,6 +399,8 @@ impl World {
         // Before it crosses, a placement's state is in no log.
         let known = shown.as_ref().is_some_and(|shown| shown.state != "REGISTERED") && !local;
         let expected = said.filter(|_| known).map(|said| self.open(placed, by_origin, act, &said));
+        // What never crossed is lost with a disk: the worker, for one, so that what the rules leave open may be refused.
+        let expected = expected.filter(|open| !open || self.states[state].losses == 0);
         let call = call::act(&pack, name(placed.id), act, self.request_id());
         Some(Asking { state, call, expected, crosses: !local })
     }
@@ -386,7 +436,7 @@ impl World {
 
     /// An answer that was given is kept for a repetition, with all that it tells.
     async fn durable(&self, asking: &Asking, answer: &Result<Vec<u8>, RegistryError>) -> Result<(), Violation> {
-        if !answer.as_ref().is_ok_and(|answer| !answer.is_empty()) {
+        if asking.call.request_id().is_empty() || !answer.as_ref().is_ok_and(|answer| !answer.is_empty()) {
             return Ok(());
         }
         let party = &self.accord.parties[asking.state].party;
