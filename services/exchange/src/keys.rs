@@ -44,6 +44,12 @@ impl Timeline {
         later
     }
 
+    /// Whether the manifest of this version is in force from entry `from` on.
+    #[must_use]
+    pub fn begins(&self, from: u64, version: u64) -> bool {
+        self.0.iter().any(|(at, keys)| *at == from && keys.version == version)
+    }
+
     /// The last manifest.
     #[must_use]
     pub fn last(&self) -> Option<&Arc<ManifestKeys>> {

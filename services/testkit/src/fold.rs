@@ -157,6 +157,8 @@ impl Replay<'_> {
         self.decided = outcome.end;
         let detail = entry.decoded().and_then(|p| OutcomeDetail::decode(p.first()?.message.as_slice()).ok());
         let details = detail.unwrap_or_default().rejects;
+        // What is sealed counts from the beginning of its epoch.
+        let start = self.ledger.own.iter().find(|e| e.epoch == outcome.epoch).map_or(0, |first| first.index);
         let own = self.ledger.own.iter().filter(|e| (outcome.begin..outcome.end).contains(&e.index) && e.is_record());
         for record in own {
             let lead = record.parts.first().and_then(|p| Part::decode(p.as_ref()?.part.as_slice()).ok());
@@ -164,7 +166,7 @@ impl Replay<'_> {
             let Some(id) = subject(&lead) else { continue };
             let reject = outcome.rejects.iter().find(|r| r.index == record.index);
             let decision = reject.map_or(Ok(()), |reject| {
-                let detail = details.iter().find(|d| d.index == record.index).cloned().unwrap_or_default();
+                let detail = details.iter().find(|d| d.index + start == record.index).cloned().unwrap_or_default();
                 Err(RejectedAct::new(record.record_id(), &reject.reason, &detail.gate, &detail.field_paths))
             });
             self.exchange.engine().resolve(&mut self.folded.world, id, record.record_id(), decision);

@@ -139,8 +139,7 @@ fn check_range(judged: &CheckedLog, outcome: &Outcome, last: u64) -> io::Result<
     Ok(Ok(()))
 }
 
-/// Size that a checkpoint claims, before its signatures are looked at.
-/// Epoch and size of a checkpoint: a later epoch begins anew.
+/// Epoch and size of a checkpoint, before its signatures are looked at: a later epoch begins anew.
 fn head_of(note: &[u8]) -> Option<(u64, u64)> {
     let mut lines = note.split(|byte| *byte == b'\n').map(|line| std::str::from_utf8(line).ok());
     let origin: LogOrigin = lines.next()??.parse().ok()?;

@@ -39,8 +39,9 @@ impl News {
                     }
                 }
                 Some(Body::KeyRotate(rotate)) => {
+                    // What a commit that failed learned is known already, and still to be kept.
                     if let Some(keys) = rotated(exchange, lane, rotate, entry)
-                        && news.keys.rotate(index, keys.clone())
+                        && (news.keys.rotate(index, keys.clone()) || news.keys.begins(index, keys.version))
                     {
                         news.rotations.push((index, keys));
                     }

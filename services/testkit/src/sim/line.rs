@@ -4,22 +4,25 @@ use std::collections::VecDeque;
 
 use convenio_exchange::session::SessionEnd;
 use convenio_exchange::step::{self, Receiving};
-use convenio_wire::exchange::v1::Batch;
+use convenio_wire::exchange::v1::{Batch, Cosigned};
 
 use super::state::State;
 
 /// Messages of a kind that are under way at most; an older one is lost.
 const UNDER_WAY: usize = 3;
 
+/// Why a message about the log of another epoch ends its session.
+pub(super) const NOT_MIRRORED: &str = "EPOCH_CLOSED";
+
 /// One direction of a link.
 #[derive(Default)]
 pub struct Line {
     /// Where the issuer goes on in the present session; none before a HELLO.
     at: Option<u64>,
-    /// The holder's sessions: the present one last, the one before it first.
-    sessions: VecDeque<Receiving>,
+    /// The holder's sessions, each with the log that it mirrors: the present one last, the one before it first.
+    sessions: VecDeque<(String, Receiving)>,
     batches: VecDeque<Batch>,
-    answers: VecDeque<Vec<u8>>,
+    answers: VecDeque<Cosigned>,
 }
 
 /// How a step on a line ended.
@@ -34,11 +37,13 @@ impl Line {
         let (issuer, holder) = (from.core(), to.core());
         let (out, into) = (exchange(from, agreement), exchange(to, agreement));
         self.at = None;
-        self.sessions.push_back(Receiving::open(holder, into).await?);
+        self.sessions.push_back((into.peer().origin.clone(), Receiving::open(holder, into).await?));
         if self.sessions.len() > 2 {
             self.sessions.pop_front();
         }
-        let theirs = step::mirrored(holder, into).await?;
+        // A holder that does not know the last epoch yet takes it from its beginning.
+        let theirs = Some(step::mirrored(holder, into).await?).filter(|m| m.origin == out.own().origin);
+        let theirs = theirs.unwrap_or_default();
         self.at = Some(step::resume(issuer, out, &theirs).await?);
         Ok(())
     }
@@ -62,10 +67,15 @@ impl Line {
     pub async fn take(&mut self, which: u8, old: bool, keep: bool) -> Ended {
         let Some(batch) = chosen(&mut self.batches, which, keep) else { return Ok(()) };
         let session = if old { self.sessions.front_mut() } else { self.sessions.back_mut() };
-        let Some(session) = session else { return Ok(()) };
-        match session.take(batch).await {
+        let Some((origin, session)) = session else { return Ok(()) };
+        let taken = match batch.origin == *origin {
+            true => session.take(batch).await,
+            // Of an epoch that was closed or opened meanwhile.
+            false => Err(SessionEnd::Refused { origin: batch.origin, reason: NOT_MIRRORED }),
+        };
+        match taken {
             Ok(cosigned) => {
-                keep_last(&mut self.answers, cosigned.checkpoint);
+                keep_last(&mut self.answers, cosigned);
                 Ok(())
             }
             Err(end) => {
@@ -80,8 +90,12 @@ impl Line {
     /// # Errors
     /// Why the session ends.
     pub async fn settle(&mut self, agreement: &str, from: &State, which: u8, keep: bool) -> Ended {
-        let Some(note) = chosen(&mut self.answers, which, keep) else { return Ok(()) };
-        let size = step::settle(from.core(), exchange(from, agreement), note).await?;
+        let Some(cosigned) = chosen(&mut self.answers, which, keep) else { return Ok(()) };
+        let out = exchange(from, agreement);
+        if cosigned.origin != out.own().origin {
+            return Err(SessionEnd::Refused { origin: cosigned.origin, reason: NOT_MIRRORED });
+        }
+        let size = step::settle(from.core(), out, cosigned.checkpoint).await?;
         self.at = self.at.map(|at| at.max(size));
         Ok(())
     }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::accord::Accord;
 use super::call::{self, Call};
-use super::line::{Ended, Line};
+use super::line::{Ended, Line, NOT_MIRRORED};
 use super::op::Op;
 use super::state::State;
 use super::watch::{Violation, Watch, need};
@@ -21,7 +21,7 @@ use crate::acts::reference;
 use crate::pair::START_MS;
 
 /// Reasons that end a session between honest states: a batch or a HELLO that is late or comes twice.
-const HARMLESS: [&str; 1] = ["BAD_FRAMING"];
+const HARMLESS: [&str; 2] = ["BAD_FRAMING", NOT_MIRRORED];
 
 /// A run's world.
 pub struct World {

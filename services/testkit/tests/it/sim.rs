@@ -80,6 +80,73 @@ fn repro_disclosed_by_a_fact_that_the_same_batch_decides() {
     replay(TWO, &ops).unwrap();
 }
 
+/// Found by seed 6: new keys that a failed commit of the mirror had learned were not kept when they came again, and after a
+/// restart no later checkpoint was believed.
+#[test]
+fn repro_new_keys_that_came_again_after_a_failed_commit() {
+    let ops = [
+        Exchange { link: 0 },
+        Keys { state: 0 },
+        Meet { state: 1, fault: Failed, crash: false },
+        Take { line: 0, which: 0, old: false, keep: false },
+        Send { line: 0 },
+        Meet { state: 1, fault: Failed, crash: false },
+        Take { line: 0, which: 0, old: false, keep: false },
+        Exchange { link: 0 },
+        Crash { state: 1 },
+        Licence { link: 0, agency: 1, by_origin: true, active: true },
+    ];
+    replay(TWO, &ops).unwrap();
+}
+
+/// Found by seed 1041: after a recovery the partner entangles the smaller sizes of a new epoch, and the audit called that going
+/// back.
+#[test]
+fn repro_the_audit_of_a_recovery_sees_a_checkpoint_go_back() {
+    let ops = [Lose { state: 0, backup: false, broken: 2 }, Exchange { link: 0 }];
+    replay(Plan { seed: 1041, states: 2 }, &ops).unwrap();
+}
+
+/// Found by seed 1048: what a rejection tells in its sealed part counts from the beginning of its epoch.
+#[test]
+fn repro_a_rejection_in_a_later_epoch() {
+    let ops = [
+        Lose { state: 0, backup: true, broken: 4 },
+        Exchange { link: 0 },
+        Order { link: 0, order: 0, seats: 2, open: false, wage: 1720 },
+        Worker { link: 0, order: 0, agency: 0 },
+        Act { placement: 0, act: "preselect" },
+        Act { placement: 0, act: "nominate" },
+    ];
+    replay(Plan { seed: 1048, states: 3 }, &ops).unwrap();
+}
+
+/// Found by seed 2: of an act whose personal part was erased a recovery replayed nothing, and what built on it was forgotten:
+/// here a contract of the side that lost its disk.
+#[test]
+fn repro_a_recovery_forgets_what_built_on_an_erased_part() {
+    let to_the_contract = [
+        Worker { link: 0, order: 0, agency: 0 },
+        Act { placement: 0, act: "preselect" },
+        Act { placement: 0, act: "nominate" },
+        Exchange { link: 0 },
+        Act { placement: 0, act: "offer" },
+        Exchange { link: 0 },
+        Exchange { link: 0 },
+        Contract { placement: 0, wage: 1720 },
+        Exchange { link: 0 },
+        Act { placement: 0, act: "contract" },
+        Exchange { link: 0 },
+    ];
+    let erased_and_lost = [
+        Erase { placement: 0, by_origin: true, terms: false },
+        Exchange { link: 0 },
+        Lose { state: 1, backup: false, broken: 1 },
+    ];
+    let ops = [to_the_contract.as_slice(), erased_and_lost.as_slice()].concat();
+    replay(Plan { seed: 2, states: 2 }, &ops).unwrap();
+}
+
 #[test]
 fn a_failure_becomes_a_test() {
     let ops: Vec<Op> = vec![Act { placement: 0, act: "offer" }, Meet { state: 0, fault: UncertainAfter, crash: true }];
