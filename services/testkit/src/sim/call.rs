@@ -286,5 +286,5 @@ pub fn hold(placement: String, hold: Ref, now_ms: u64, days: u64) -> Call {
 /// The end of a hold.
 #[must_use]
 pub fn release(placement: &str, hold: Ref) -> Call {
-    Call::Release(Box::new(ReleaseHoldRequest { name: format!("{placement}/holds/{hold}"), ..Default::default() }))
+    Call::Release(Box::new(ReleaseHoldRequest { name: format!("{placement}/holds/{hold}") }))
 }
