@@ -49,8 +49,8 @@ fn a_seed_reproduces_its_run_entry_by_entry() {
 fn a_lie_about_durability_is_found_and_cut_short() {
     let mut ops = simulate(Plan { seed: 5, states: 2 }).unwrap().ops;
     let lie = [Meet { state: 1, fault: Lie, crash: false }];
-    let at = ops.len() / 2;
-    ops.splice(at..at, lie.into_iter().chain([Order { link: 0, order: 1, seats: 3, open: true, wage: 1800 }]));
+    // At the end: in the midst it could be one of several requests at the same moment, which meet no fault of their own.
+    ops.extend(lie.into_iter().chain([Order { link: 0, order: 1, seats: 3, open: true, wage: 1800 }]));
     let failure = replay(Plan { seed: 5, states: 2 }, &ops).unwrap_err();
     let least = shrink(failure);
     assert!(least.ops.len() <= 2, "{}", code(&least));
