@@ -268,7 +268,8 @@ pub(crate) fn cosigner(name: &str, node: &str) -> Option<(bool, u64)> {
 }
 
 /// The keys that a bundle's logs name, one line each: `<origin> log <vkey>`, `<origin> record <spki base64>`,
-/// `<origin> mirror <vkey>` (the mirror that cosigns the log of that origin). Read from EPOCH_OPEN without roots: nothing
+/// `<origin> mirror <vkey>` (the mirror that cosigns the log of that origin); of a journal, which is signed by its node's
+/// log key and whose entries are not signed, `<origin> journal <vkey>` alone. Read from EPOCH_OPEN without roots: nothing
 /// is verified; for other programs that need the keys. Empty if no log can be read.
 ///
 /// # Errors
@@ -296,7 +297,20 @@ pub fn listed(path: &Path) -> Result<Vec<String>, Unusable> {
             lines.push(format!("{} mirror {mirror}", line.name));
         }
     }
+    lines.extend(journals(&bundle));
     Ok(lines)
+}
+
+/// The keys of the journals, as the exporter's own logs name them.
+fn journals(bundle: &Bundle) -> Vec<String> {
+    let manifest = bundle.manifest();
+    let own = manifest.logs.iter().filter(|line| line.origin.issuer == manifest.node);
+    let Some(keys) = own.filter_map(|line| claimed(bundle, line)).next() else { return Vec::new() };
+    let named = manifest.journals.iter().filter_map(|journal| {
+        let key = VerifierKey::new(&journal.name, SignatureType::Ed25519, keys.log.raw()).ok()?;
+        Some(format!("{} journal {key}", journal.name))
+    });
+    named.collect()
 }
 
 fn claimed(bundle: &Bundle, line: &LogLine) -> Option<ManifestKeys> {

@@ -4,7 +4,8 @@
 
 Standard input has lines `<origin> <use> <key>`: `log` and `mirror` keys as C2SP verifier keys (a
 mirror's stands under the origin of the log that it cosigns), `record` keys as base64 of the
-SubjectPublicKeyInfo. Other uses are passed over. The logs are `BUNDLE/logs/<hex sha256(origin)>/`, one
+SubjectPublicKeyInfo, `journal` the verifier key of a log whose entries bear no signatures of their own.
+Other uses are passed over. The logs are `BUNDLE/logs/<hex sha256(origin)>/`, one
 for each origin and no other. Exit status: 0 all hold, 1 one does not, 2 wrong usage.
 """
 
@@ -17,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from aics_tlog import parse_vkey
+from aics_tlog import VKey, parse_vkey
 
 import verify_dsse
 import verify_log
@@ -64,15 +65,26 @@ def logs(bundle: Path, keys: Keys) -> list[tuple[str, Path, dict[str, list[str]]
 
 
 def verify(origin: str, logdir: Path, uses: dict[str, list[str]]) -> None:
+    if journal := uses.get("journal"):
+        if set(uses) != {"journal"}:
+            raise Refused(f"{origin}: a journal has keys of other logs")
+        print(verify_log.report(logdir, named(origin, journal), []))
+        return
     for use in ("log", "record"):
         if not uses.get(use):
             raise Refused(f"{origin}: no {use} key")
-    vkeys = [parse_vkey(key) for key in uses["log"]]
-    if any(vkey.name != origin for vkey in vkeys):
-        raise Refused(f"{origin}: its log key has another name")
+    vkeys = named(origin, uses["log"])
     mirrors = [parse_vkey(key) for key in uses.get("mirror", [])]
     print(verify_log.report(logdir, vkeys, mirrors))
     print(verify_dsse.report(logdir, [verify_dsse.record_key(key) for key in uses["record"]]))
+
+
+def named(origin: str, keys: list[str]) -> list[VKey]:
+    """Verifier keys, each of this log."""
+    vkeys = [parse_vkey(key) for key in keys]
+    if any(vkey.name != origin for vkey in vkeys):
+        raise Refused(f"{origin}: its log key has another name")
+    return vkeys
 
 
 if __name__ == "__main__":
