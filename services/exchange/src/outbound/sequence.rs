@@ -149,7 +149,8 @@ impl Sequencer {
     /// Mirrored entries were pushed with their index when they arrived; their tiles and head follow here.
     async fn extend_mirror(&self, work: &mut Work, edges: &mut Edges, id: LogId) -> Result<(), StoreError> {
         let end = work.log(id)?.size;
-        let begin = self.edge_of(edges, id).size();
+        // Copied only if it grows: most groups touch one log or two.
+        let begin = edges.get(&id).or_else(|| self.edges.get(&id)).map_or(0, TileBuilder::size);
         if begin >= end {
             return Ok(());
         }
