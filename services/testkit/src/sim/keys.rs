@@ -24,7 +24,7 @@ impl World {
     /// # Errors
     /// What does not hold.
     pub(super) async fn rotate(&mut self, state: usize, met: bool) -> Result<Vec<usize>, Violation> {
-        let version = self.states[state].core().manifest_version() + 1;
+        let version = self.states[state].core().own_keys().version + 1;
         if version > VERSIONS {
             return Ok(Vec::new());
         }
