@@ -22,7 +22,7 @@ use crate::learn;
 use crate::open;
 use crate::outbound::seal::Sealer;
 use crate::recovery::RECOVERING;
-use crate::writer::{Heads, Writer};
+use crate::writer::{Foreseen, Heads, Writer};
 
 /// What a [`Core`] is opened with.
 #[derive(Clone)]
@@ -366,6 +366,19 @@ impl Core {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.writer.write(actor, job).await
+        self.write_foreseen(actor, Foreseen::default(), job).await
+    }
+
+    /// As [`Self::write_as`], with what the job is going to read.
+    ///
+    /// # Errors
+    /// As [`Self::write_as`].
+    pub async fn write_foreseen<T, E, F>(&self, actor: Actor, foreseen: Foreseen, job: F) -> Result<T, E>
+    where
+        F: for<'a> FnOnce(&'a mut Work) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.writer.write(actor, foreseen, job).await
     }
 }

@@ -40,4 +40,4 @@ pub use outbound::stage::{ActRequest, Issued, issue_act, issue_notice};
 pub use receipt::receipt;
 pub use rotate::RotateError;
 pub use world::{load_world, save_world};
-pub use writer::{Head, Heads};
+pub use writer::{Foreseen, Head, Heads, Then};

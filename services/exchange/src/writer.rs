@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use convenio_store::{LogId, LogRow, Store, StoreError, Work};
+use convenio_store::{LogId, LogRow, Reads, Store, StoreError, Work};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -36,8 +36,21 @@ type Run = Box<dyn for<'a> FnOnce(&'a mut Work) -> BoxFuture<'a, (bool, Answer)>
 /// A job with whom it acts for.
 struct Job {
     actor: Actor,
+    foreseen: Foreseen,
     run: Run,
 }
+
+/// What a job is going to read: the jobs of a group read it together, in a few statements.
+#[derive(Default)]
+pub struct Foreseen {
+    /// What the request alone tells.
+    pub first: Reads,
+    /// What those rows tell.
+    pub then: Option<Then>,
+}
+
+/// Reads off the rows that were loaded which others are needed.
+pub type Then = Box<dyn FnOnce(&Work) -> Reads + Send>;
 
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
@@ -69,7 +82,7 @@ impl Writer {
         self.heads.clone()
     }
 
-    pub(crate) async fn write<T, E, F>(&self, actor: Actor, job: F) -> Result<T, E>
+    pub(crate) async fn write<T, E, F>(&self, actor: Actor, foreseen: Foreseen, job: F) -> Result<T, E>
     where
         F: for<'a> FnOnce(&'a mut Work) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
         T: Send + 'static,
@@ -88,7 +101,7 @@ impl Writer {
             })
         });
         let stopped = || E::from(StoreError::Failed("the job was dropped".to_owned()));
-        self.jobs.send(Job { actor, run }).await.map_err(|_| stopped())?;
+        self.jobs.send(Job { actor, foreseen, run }).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
     }
 }
@@ -107,7 +120,7 @@ impl Task {
         let mut group = Vec::new();
         while queue.recv_many(&mut group, MAX_GROUP).await > 0 {
             let mut answers = Vec::with_capacity(group.len());
-            let outcome = self.group(group.drain(..), &mut answers).await;
+            let outcome = self.group(std::mem::take(&mut group), &mut answers).await;
             if let Err(error) = &outcome {
                 tracing::error!(reason = %error, "a group was not committed");
                 self.look_again().await;
@@ -118,11 +131,17 @@ impl Task {
         }
     }
 
-    async fn group(&mut self, jobs: impl Iterator<Item = Job>, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
+    async fn group(&mut self, jobs: Vec<Job>, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
         let tx = self.store.begin().await?;
         let mut work = Work::new(tx, self.logs.clone(), self.change);
         let mut journalled = Vec::new();
-        for Job { actor, run } in jobs {
+        let (foreseen, jobs): (Vec<_>, Vec<_>) =
+            jobs.into_iter().map(|job| (job.foreseen, (job.actor, job.run))).unzip();
+        if let Err(error) = load(&mut work, foreseen).await {
+            // Each job that needs one of these rows meets the error itself.
+            tracing::warn!(reason = %error, "rows could not be read ahead");
+        }
+        for (actor, run) in jobs {
             work.begin_job();
             // A job that panics fails alone: its caller's channel closes, the group goes on without it.
             match AssertUnwindSafe(run(&mut work)).catch_unwind().await {
@@ -183,6 +202,19 @@ impl Task {
             Err(error) => tracing::error!(reason = %error, "the database cannot be read again"),
         }
     }
+}
+
+/// Reads ahead what the jobs of a group need, in two rounds.
+async fn load(work: &mut Work, foreseen: Vec<Foreseen>) -> Result<(), StoreError> {
+    let (mut first, mut then) = (Reads::default(), Vec::new());
+    for job in foreseen {
+        first.append(job.first);
+        then.extend(job.then);
+    }
+    work.load(&first).await?;
+    let mut second = Reads::default();
+    then.into_iter().for_each(|then| second.append(then(work)));
+    work.load(&second).await
 }
 
 fn heads_of(logs: &[LogRow]) -> Heads {

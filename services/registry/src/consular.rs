@@ -133,7 +133,8 @@ impl Registry {
         let act = Act::new(self.core(), "", capture.event.clone(), contract)?;
         let (areas, agreements) = (areas.to_vec(), agreements.to_vec());
         let core = self.core().clone();
-        let job = self.core().write_as(actor.clone(), move |work| {
+        let foreseen = Case::foreseen(&core, &ticket, id);
+        let job = self.core().write_foreseen(actor.clone(), foreseen, move |work| {
             Box::pin(async move {
                 if let Some(answer) = ticket.answered(work).await? {
                     return Ok(answer);

@@ -58,7 +58,9 @@ impl Registry {
         let act = Act::new(self.core(), "", Some(event), Some(contract.clone()))?;
         contract.event_time_ms = act.event.time_ms;
         let core = self.core().clone();
-        let job = self.core().write_as(actor.clone(), move |work| {
+        let mut foreseen = Case::foreseen(&core, &ticket, placement);
+        foreseen.first.resources.push((Kind::Contract, id));
+        let job = self.core().write_foreseen(actor.clone(), foreseen, move |work| {
             Box::pin(async move {
                 if let Some(answer) = ticket.answered(work).await? {
                     work.note(Deed::Read, rows_of(&answer));

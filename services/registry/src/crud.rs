@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use convenio_exchange::Core;
 use convenio_exchange::journal::Actor;
+use convenio_exchange::{Core, Foreseen};
 use convenio_model::{Ref, uuid_v7};
-use convenio_store::{Deed, ResourceKey, ResourceRow, ViewKind, ViewRow, Work};
+use convenio_store::{Deed, Reads, ResourceKey, ResourceRow, ViewKind, ViewRow, Work};
 use convenio_wire::registry::v1::{Event, ExternalId};
 use prost_types::FieldMask;
 
@@ -43,7 +43,8 @@ impl Registry {
         let field = format!("{}_id", R::ROOT);
         let id = self.chosen_id(id, &field)?;
         let core = self.core().clone();
-        let job = self.core().write_as(actor, move |work| {
+        let foreseen = foreseen(&ticket, Some(id), &record);
+        let job = self.core().write_foreseen(actor, foreseen, move |work| {
             Box::pin(async move {
                 if let Some(answer) = ticket.answered::<R>(work).await? {
                     shown(work, &[&answer]);
@@ -74,7 +75,9 @@ impl Registry {
         }
         let fresh = self.chosen_id("", "")?;
         let (core, rules) = (self.core().clone(), self.rules().clone());
-        let job = self.core().write_as(actor, move |work| {
+        let stored = if let Target::Id(id) = &target { Some(*id) } else { None };
+        let foreseen = foreseen(&ticket, stored, &update.record);
+        let job = self.core().write_foreseen(actor, foreseen, move |work| {
             Box::pin(async move {
                 if let Some(answer) = ticket.answered::<R>(work).await? {
                     shown(work, &[&answer]);
@@ -200,6 +203,16 @@ impl Registry {
         record.dress(&views)?;
         Ok(Some(record))
     }
+}
+
+/// What saving a record reads.
+fn foreseen<R: Resource>(ticket: &Ticket, id: Option<Ref>, record: &R) -> Foreseen {
+    let first = Reads {
+        resources: id.map(|id| (R::KIND, id)).into_iter().collect(),
+        externals: record.external_ids().iter().map(external_key::<R>).collect(),
+        ..ticket.reads()
+    };
+    Foreseen { first, then: None }
 }
 
 /// A job shows these records to its caller: the journal tells it of personal data.

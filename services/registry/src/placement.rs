@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use convenio_agreement::lifecycle::{Role, StateId};
 use convenio_agreement::view::PlacementView;
-use convenio_exchange::{Core, Exchange};
+use convenio_exchange::{Core, Exchange, Foreseen};
 use convenio_model::Ref;
-use convenio_store::{Deed, Kind, ResourceKey, ResourceRow, ViewKind, ViewRow, Work};
-use convenio_wire::registry::v1::{Placement, Worker};
+use convenio_store::{Deed, Kind, Reads, ResourceKey, ResourceRow, ViewKind, ViewRow, Work};
+use convenio_wire::registry::v1::{Agency, JobOrder, Placement, Worker};
 
 use crate::error::RegistryError;
 use crate::request::{Ticket, sha256};
@@ -98,6 +98,19 @@ impl Case {
         Err(RegistryError::NotFound)
     }
 
+    /// What a job about the placement `id` reads: its row and views; its worker, order and agency; its data keys.
+    pub fn foreseen(core: &Arc<Core>, ticket: &Ticket, id: Ref) -> Foreseen {
+        let exchanges = core.exchanges();
+        let first = Reads {
+            resources: vec![(Kind::Placement, id)],
+            views: exchanges.iter().map(|ex| (ex.pack.id().to_owned(), ViewKind::Placement, id)).collect(),
+            subject_keys: exchanges.iter().flat_map(|ex| ex.key_subjects(id)).collect(),
+            ..ticket.reads()
+        };
+        let core = core.clone();
+        Foreseen { first, then: Some(Box::new(move |work| named(work, &core, id))) }
+    }
+
     /// Refuses another version than `etag`, unless that is empty.
     pub fn expect(&self, etag: &str) -> Result<(), RegistryError> {
         if etag.is_empty() || etag == self.etag { Ok(()) } else { Err(RegistryError::EtagMismatch) }
@@ -140,4 +153,30 @@ impl Case {
     pub fn name(&self) -> String {
         format!("{COLLECTION}/{}", self.id)
     }
+}
+
+/// The rows that the stored ones of a placement name.
+fn named(work: &Work, core: &Core, id: Ref) -> Reads {
+    let mut reads = Reads::default();
+    let row = work.loaded_resource(&(Kind::Placement, id));
+    let kept = row.and_then(|row| decode::<Placement>(&row.body, "resource").ok()).unwrap_or_default();
+    reads.resources.extend(rows_of(&kept));
+    for exchange in core.exchanges() {
+        let agreement = exchange.pack.id();
+        let view = work.loaded_view(&(agreement.to_owned(), ViewKind::Placement, id));
+        let Some(view) = view.and_then(|row| decode::<PlacementView>(&row.body, "view").ok()) else { continue };
+        let chosen = |collection, name: &str| id_of(collection, name, "name").ok();
+        let orders =
+            [view.order_ref(), chosen(JobOrder::COLLECTION, &kept.job_order), Ref::from_slice(&view.seat_in).ok()];
+        let agencies = [view.agency_ref(), chosen(Agency::COLLECTION, &kept.agency)];
+        for order in orders.into_iter().flatten() {
+            reads.resources.push((Kind::JobOrder, order));
+            reads.views.push((agreement.to_owned(), ViewKind::Order, order));
+        }
+        for agency in agencies.into_iter().flatten() {
+            reads.resources.push((Kind::Agency, agency));
+            reads.views.push((agreement.to_owned(), ViewKind::Agency, agency));
+        }
+    }
+    reads
 }

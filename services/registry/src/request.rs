@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest;
 use convenio_model::Ref;
-use convenio_store::{RequestKey, RequestRow, Work};
+use convenio_store::{Reads, RequestKey, RequestRow, Work};
 use prost::Message;
 
 use crate::caller::Caller;
@@ -32,6 +32,11 @@ impl Ticket {
             }
         };
         Ok(Self { key, method, fingerprint: fingerprint(method, request) })
+    }
+
+    /// What finding out whether it came before reads.
+    pub fn reads(&self) -> Reads {
+        Reads { requests: self.key.iter().cloned().collect(), ..Reads::default() }
     }
 
     /// The answer that was given already.

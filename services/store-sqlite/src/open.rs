@@ -117,7 +117,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .create_if_missing(false)
         .busy_timeout(BUSY)
         .foreign_keys(true)
-        .statement_cache_capacity(64)
+        .statement_cache_capacity(128)
         .pragma("mmap_size", "0")
         .pragma("temp_store", "MEMORY")
         .disable_statement_logging()

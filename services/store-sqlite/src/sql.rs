@@ -20,6 +20,9 @@ const BINDS: usize = 8_000;
 /// Statements of at most so many rows stay prepared; a larger one is unlikely to come again in that size.
 const PREPARED_ROWS: usize = 2;
 
+/// Look-ups of at most so many keys stay prepared: their number is a power of two, so that there are few of them.
+const PREPARED_KEYS: usize = 256;
+
 /// A look-up of many keys at once.
 ///
 /// A join, with the keys in the outer loop: SQLite would walk the whole table for `(a, b) IN (VALUES …)`.
@@ -34,7 +37,7 @@ struct Lookup {
 impl Lookup {
     fn query<K>(
         &self,
-        keys: &[K],
+        keys: &[&K],
         bind: impl Fn(&mut Separated<'_, Sqlite, &'static str>, &K),
     ) -> QueryBuilder<Sqlite> {
         let mut query = QueryBuilder::new(self.select);
@@ -54,12 +57,20 @@ impl Lookup {
     ) -> Result<Vec<R>, StoreError> {
         let mut found = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(BINDS / self.key_columns) {
-            let mut query = self.query(chunk, &bind);
-            let rows = query.build().persistent(chunk.len() <= PREPARED_ROWS).fetch_all(&mut *conn).await;
+            let padded = padded(chunk);
+            let mut query = self.query(&padded, &bind);
+            let rows = query.build().persistent(padded.len() <= PREPARED_KEYS).fetch_all(&mut *conn).await;
             found.append(&mut decoded(self.table, rows, &decode)?);
         }
         Ok(found)
     }
+}
+
+/// The keys, the last one repeated until their number is a power of two; a look-up tells a key once however often it
+/// is asked.
+fn padded<K>(keys: &[K]) -> Vec<&K> {
+    let more = keys.len().next_power_of_two() - keys.len();
+    keys.iter().chain(keys.last().into_iter().cycle().take(more)).collect()
 }
 
 fn decoded<R>(

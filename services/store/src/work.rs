@@ -3,6 +3,7 @@
 mod layer;
 mod log_reads;
 mod note;
+mod reads;
 mod writes;
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,6 +12,7 @@ use convenio_model::{RecordId, Ref};
 
 use self::layer::Layer;
 pub use self::note::{Deed, Note};
+pub use self::reads::Reads;
 use crate::ports::{StoreError, Tx};
 use crate::rows::*;
 

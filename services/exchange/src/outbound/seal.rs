@@ -141,6 +141,13 @@ pub(crate) async fn data_key_of(work: &mut Work, sealer: &Sealer, subject: Ref) 
     Ok(key)
 }
 
+impl Exchange {
+    /// Under what the data keys of parts about `subject` stand, one for each retention class of the agreement.
+    pub fn key_subjects(&self, subject: Ref) -> impl Iterator<Item = Ref> {
+        self.pack.retention().classes.keys().map(move |class| keyed(subject, class))
+    }
+}
+
 /// Signs a statement of this node's log and stages it; it gets its index when the group is sequenced.
 pub(crate) fn stage_statement(
     work: &mut Work,

@@ -111,7 +111,8 @@ impl Registry {
         allowed: fn(ActDef<'_>) -> bool,
     ) -> Result<Placement, RegistryError> {
         let core = self.core().clone();
-        let job = self.core().write_as(actor.clone(), move |work| {
+        let foreseen = Case::foreseen(&core, &ticket, id);
+        let job = self.core().write_foreseen(actor.clone(), foreseen, move |work| {
             Box::pin(async move {
                 if let Some(answer) = answered(&ticket, work, &core).await? {
                     return Ok(answer);

@@ -56,7 +56,9 @@ impl Registry {
         };
         let fresh = random();
         let core = self.core().clone();
-        let job = self.core().write_as(actor, move |work| {
+        let mut foreseen = Case::foreseen(&core, &ticket, id);
+        foreseen.first.resources.push((Kind::Worker, worker));
+        let job = self.core().write_foreseen(actor, foreseen, move |work| {
             Box::pin(async move {
                 if let Some(answer) = answered(&ticket, work, &core).await? {
                     return Ok(answer);
@@ -103,7 +105,8 @@ impl Registry {
         agreement_data(self.core(), Root::Placement, &patch.agreement_data)?;
         check_names(&patch)?;
         let (core, rules) = (self.core().clone(), self.rules().clone());
-        let job = self.core().write_as(actor, move |work| {
+        let foreseen = Case::foreseen(&core, &ticket, id);
+        let job = self.core().write_foreseen(actor, foreseen, move |work| {
             Box::pin(async move {
                 if let Some(answer) = answered(&ticket, work, &core).await? {
                     return Ok(answer);

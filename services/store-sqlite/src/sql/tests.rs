@@ -10,7 +10,7 @@ async fn many_keys_are_looked_up_by_index() {
     let lookups: [&Lookup; 5] =
         [&registry::RESOURCES, &registry::EXTERNALS, &registry::REQUESTS, &registry::VIEWS, &registry::SUBJECT_KEYS];
     for lookup in lookups {
-        let query = lookup.query(&[(), ()], |row, ()| {
+        let query = lookup.query(&[&(), &()], |row, ()| {
             for _ in 0..lookup.key_columns {
                 row.push("NULL");
             }
