@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use convenio_agreement::Pack;
 use convenio_audit::{Report, load_trust};
+use convenio_exchange::Lane;
 use convenio_exchange::witness::cosigned;
 use convenio_log::witness::{AddCheckpoint, Answer};
 use convenio_log::{NoteSigner, SignatureType, VerifierKey, cosignature};
@@ -56,16 +57,17 @@ pub fn submit_to(site: &Site, witnesses: &[Third]) {
     }
 }
 
-/// Every log that the two nodes submit, with its key.
+/// Every log that the two nodes submit, of every epoch, with its key.
 #[must_use]
 pub fn submitted(nodes: &Nodes) -> Vec<VerifierKey> {
     let treaty = &nodes.site.treaty;
     let both = [(&nodes.origin, &treaty.origin.keys.log), (&nodes.destination, &treaty.destination.keys.log)];
     let of = |(running, key): (&Running, &SigningKey)| {
         let core = running.node.core();
-        let journal = format!("{}/journal/1", core.node_name());
         let key = |origin: &str| VerifierKey::of(&Log(origin, key), SignatureType::Ed25519).unwrap();
-        [key(&core.exchange(SV_CA).unwrap().own().origin), key(&journal)]
+        let lanes = core.exchange(SV_CA).unwrap().own_lanes();
+        let of = |lane: &Arc<Lane>| [lane.origin.clone(), format!("{}/journal/{}", core.node_name(), lane.epoch)];
+        lanes.iter().flat_map(of).map(|origin| key(&origin)).collect::<Vec<_>>()
     };
     both.into_iter().flat_map(of).collect()
 }

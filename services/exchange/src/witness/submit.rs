@@ -1,6 +1,6 @@
 //! Asking a witness for cosignatures of the own logs (C2SP tlog-witness, the client's side): each committed head soon after
-//! it changed, and again, unchanged, once in [`HEARTBEAT`]. Nothing waits for a witness: what it does not cosign is
-//! counted, told, and asked again.
+//! it changed, and again, unchanged, once in [`HEARTBEAT`]. The last head of a closed epoch is asked for until it is covered
+//! once. Nothing waits for a witness: what it does not cosign is counted, told, and asked again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +29,8 @@ const FIRST_RETRY: Duration = Duration::from_secs(10);
 const LAST_RETRY: Duration = Duration::from_secs(600);
 /// Submissions of one head at most: a witness that answers with ever new sizes is not followed for ever.
 const ATTEMPTS: usize = 3;
+/// Answers of which a closed log is not submitted again: it has no other head to offer, now or ever.
+const FINAL: [&str; 2] = ["WITNESS_AHEAD", "WITNESS_INCONSISTENT"];
 
 /// An HTTP answer, bounded by whoever received it.
 #[derive(Debug, Clone)]
@@ -160,7 +162,7 @@ async fn submit_all(core: &Arc<Core>, target: &Target) -> Result<bool, &'static 
     let Some(key) = key_of(core, &target.key) else { return Err("WITNESS_KEY_UNKNOWN") };
     let logs = core.store.logs().await.map_err(|_| "DATABASE")?;
     let mut outcome = Ok(false);
-    for log in logs.iter().filter(|log| log.own && log.size > 0 && log.alarm.is_empty() && !log.closed) {
+    for log in logs.iter().filter(|log| log.own && log.size > 0 && has_head(log)) {
         if target.scope == Scope::Journal && !is_journal(&log.origin, core.node_name()) {
             continue;
         }
@@ -170,6 +172,11 @@ async fn submit_all(core: &Arc<Core>, target: &Target) -> Result<bool, &'static 
         }
     }
     outcome
+}
+
+/// What is frozen signs nothing. What is closed was verified where it ends, whatever had frozen it before.
+fn has_head(log: &LogRow) -> bool {
+    log.closed || log.alarm.is_empty()
 }
 
 fn key_of(core: &Core, key: &WitnessKey) -> Option<VerifierKey> {
@@ -192,9 +199,36 @@ async fn submit(core: &Arc<Core>, target: &Target, key: &VerifierKey, log: &LogR
     if let Some(held) = &held {
         old = held.checkpoint().size();
         let age = now.saturating_sub(cosignature::verify(held, key).unwrap_or(0));
-        if old == log.size && age < HEARTBEAT.as_secs() {
+        if old == log.size && (log.closed || age < HEARTBEAT.as_secs()) {
             return Ok(false);
         }
+    }
+    if log.closed && core.store.state(&refused_key(log, key)).await.map_err(database)?.is_some() {
+        return Ok(false);
+    }
+    match ask(core, target, key, log, old, now).await {
+        Err(reason) if log.closed && FINAL.contains(&reason) => {
+            let (witness, origin) = (&target.name, &log.origin);
+            tracing::warn!(witness, origin, reason, "a closed log ends where this witness will not cosign it");
+            put(core, refused_key(log, key), reason.as_bytes().to_vec()).await.map(|()| false)
+        }
+        asked => asked.map(|()| true),
+    }
+}
+
+/// Asks for a cosignature of the log's head, first as one who has cosigned `old` entries, and keeps it.
+async fn ask(
+    core: &Arc<Core>,
+    target: &Target,
+    key: &VerifierKey,
+    log: &LogRow,
+    mut old: u64,
+    now: u64,
+) -> Result<(), &'static str> {
+    let database = |_: StoreError| "DATABASE";
+    // A refill can end a log before what a witness has cosigned.
+    if old > log.size {
+        return Err("WITNESS_AHEAD");
     }
     let head = signed(core, log, log.size).await.map_err(database)?;
     for _ in 0..ATTEMPTS {
@@ -202,9 +236,7 @@ async fn submit(core: &Arc<Core>, target: &Target, key: &VerifierKey, log: &LogR
         let posted = target.post.post(body.to_string()).await.map_err(|_| "WITNESS_UNREACHABLE")?;
         let answer = Answer::parse(posted.status, posted.content_type.as_deref(), &posted.body);
         match answer.map_err(|_| "WITNESS_ANSWER")? {
-            Answer::Cosigned(lines) => {
-                return keep(core, log, head, &lines, key, now).await.map(|()| true);
-            }
+            Answer::Cosigned(lines) => return keep(core, log, head, &lines, key, now).await,
             // The witness knows more than was ever committed here: this database is older than its log.
             Answer::Conflict { size } if size > log.size => return Err("WITNESS_AHEAD"),
             Answer::Conflict { size } if size != old => old = size,
@@ -225,6 +257,11 @@ async fn held(core: &Core, key: &VerifierKey, log: &LogRow) -> Result<Option<Sig
 
 fn state_key(log: &LogRow, key: &VerifierKey) -> String {
     format!("{}{}", prefix(&log.origin), key.name())
+}
+
+/// Where it stands that a witness will not cosign the end of a closed log, and why.
+fn refused_key(log: &LogRow, key: &VerifierKey) -> String {
+    format!("uncosigned/{}/{}", folder(&log.origin), key.name())
 }
 
 async fn request(core: &Core, log: &LogRow, old: u64, head: SignedCheckpoint) -> Result<AddCheckpoint, StoreError> {
@@ -254,11 +291,13 @@ async fn keep(
         None => log_key(&log.origin, &core.own_keys().keys.log.public()).into_iter().collect(),
     };
     own.push(key.clone());
-    let note = head.only_by(&own).to_string().into_bytes();
-    let state = state_key(log, key);
+    put(core, state_key(log, key), head.only_by(&own).to_string().into_bytes()).await
+}
+
+async fn put(core: &Arc<Core>, state: String, body: Vec<u8>) -> Result<(), &'static str> {
     let kept = core.write::<_, StoreError, _>(move |work| {
         async move {
-            work.put_state(&state, Some(note));
+            work.put_state(&state, Some(body));
             Ok(())
         }
         .boxed()

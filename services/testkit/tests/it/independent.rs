@@ -8,13 +8,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use convenio_exchange::witness::cosigned;
 use convenio_log::witness::{AddCheckpoint, Decision, Head, decide, lines};
 use convenio_log::{SignatureType, VerifierKey, cosignature};
-use convenio_model::{Clock, ManualClock, SeededEntropy};
+use convenio_model::{Clock, ManualClock, SeededEntropy, SystemEntropy};
 use convenio_node::pki::{Authority, Usage};
+use convenio_node::{Config, Node, NodeRecovery};
 use convenio_seal::key::SigningKey;
+use convenio_seal::recovery::{recovery_envelope, sign_recovery};
+use convenio_store::LogRow;
+use convenio_testkit::nodes::{Running, act_once, integration};
 use convenio_testkit::pair::START_MS;
 use convenio_testkit::third::{self, Log, Third};
+use convenio_testkit::treaty::SV_CA;
 use convenio_testkit::{Nodes, site};
 use convenio_wire::node::v1::ListExchangesRequest;
 use rustls_pki_types::pem::PemObject;
@@ -33,6 +39,8 @@ struct Independent {
     down: AtomicBool,
     logs: Mutex<Vec<VerifierKey>>,
     heads: Mutex<BTreeMap<String, Head>>,
+    /// How often each log was submitted.
+    asked: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Independent {
@@ -41,7 +49,8 @@ impl Independent {
         let key = SigningKey::generate(&SeededEntropy::labelled(451, name));
         let long = format!("{name}.example/w");
         let (down, clock) = (AtomicBool::new(false), clock.clone());
-        let witness = Arc::new(Self { name: long, key, clock, down, logs: Mutex::default(), heads: Mutex::default() });
+        let (logs, heads, asked) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let witness = Arc::new(Self { name: long, key, clock, down, logs, heads, asked });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let third = Third {
@@ -80,6 +89,10 @@ impl Independent {
         *self.logs.lock().unwrap() = third::submitted(nodes);
     }
 
+    fn asked(&self, origin: &str) -> u64 {
+        self.asked.lock().unwrap().get(origin).copied().unwrap_or(0)
+    }
+
     async fn answer<S: AsyncRead + AsyncWrite + Unpin>(&self, mut stream: S, path: &str) {
         let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
         let body = loop {
@@ -106,6 +119,7 @@ impl Independent {
     }
 
     fn decided(&self, request: &AddCheckpoint) -> (u16, &'static str, String) {
+        *self.asked.lock().unwrap().entry(request.origin().to_owned()).or_default() += 1;
         let mut heads = self.heads.lock().unwrap();
         let decision = decide(heads.get(request.origin()).copied(), request, &self.logs.lock().unwrap());
         match decision {
@@ -236,4 +250,113 @@ async fn a_witness_behind_another_authority_or_with_another_key_is_not_believed(
     assert!(report.integrity && codes(&report).contains(&"INDEPENDENT_WITNESS"), "{:?}", codes(&report));
     nodes.check().await;
     nodes.stop().await;
+}
+
+const OWN: &str = "node.sv.example/agreements/sv-ca/to/node.ca.example/1";
+const JOURNAL: &str = "node.sv.example/journal/1";
+
+/// A log of El Salvador's node.
+async fn log_of(nodes: &Nodes, origin: &str) -> LogRow {
+    let logs = nodes.origin.node.core().store().logs().await.unwrap();
+    logs.into_iter().find(|log| log.origin == origin).unwrap()
+}
+
+/// Whether El Salvador's node holds a cosignature of the log as it is now.
+async fn covers(nodes: &Nodes, origin: &str, witness: &Third) -> bool {
+    let size = log_of(nodes, origin).await.size;
+    let notes = cosigned(nodes.origin.node.core().store().as_ref(), origin).await.unwrap();
+    notes.iter().any(|note| note.checkpoint().size() == size && cosignature::verify(note, &witness.key).is_ok())
+}
+
+/// Stops El Salvador's node and opens its next epoch as after a lost disk; its partner mirrors what it has mirrored.
+async fn recovered(mut nodes: Nodes) -> Nodes {
+    let (site, clock) = (&nodes.site, Arc::new(nodes.clock.clone()));
+    let config = || Config::load(&site.config("sv")).unwrap();
+    nodes.origin.node.stop().await;
+    nodes.destination.proxy.heal();
+    let (sv, ca) = (&site.treaty.origin, &site.treaty.destination);
+    let entropy = Arc::new(SystemEntropy::default());
+    let recovery = NodeRecovery::open(config(), &ca.node, clock.clone(), entropy.clone()).await.unwrap();
+    let asked = recovery_envelope(&recovery.request("lost disk").await.unwrap()).unwrap();
+    let refilled = recovery.refill(&sign_recovery(&asked, &sv.roots_that_sign()).unwrap()).await.unwrap();
+    let file = sv.open_epoch(ca, refilled.epoch, refilled.prev_size, refilled.prev_root.clone());
+    recovery.open_epoch(&file).await.unwrap();
+    drop(recovery);
+    let node = Node::start(config(), clock, entropy).await.unwrap();
+    nodes.origin.proxy.retarget(node.addr());
+    nodes.origin.proxy.heal();
+    let calls = integration(site, "sv", node.addr());
+    nodes.origin = Running { node, calls, party: nodes.origin.party, proxy: nodes.origin.proxy };
+    nodes.settle().await;
+    nodes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repro_the_last_head_of_a_closed_epoch_is_submitted_until_it_is_covered_and_never_again() {
+    let clock = ManualClock::new(START_MS);
+    let (one, w1) = Independent::start("w1", &clock, None).await;
+    let (two, w2) = Independent::start("w2", &clock, None).await;
+    let both = [w1.clone(), w2.clone()];
+    let pack = third::required(1, &both);
+    let nodes = Nodes::start_under(453, clock, pack, |site| third::submit_to(site, &both)).await;
+    [&one, &two].iter().for_each(|witness| witness.knows(&nodes));
+    let order = nodes.order("order", 5).await;
+    nodes.settle().await;
+    let (placement, other) = (nodes.placement("p1", &order).await, nodes.placement("p2", &order).await);
+    third::covered(&nodes, &[&w1, &w2]).await;
+
+    // The second witness is down; the first one has cosigned what the partner never mirrors.
+    two.down.store(true, Ordering::Release);
+    nodes.bring(&placement, "nominate").await;
+    [&nodes.origin, &nodes.destination].iter().for_each(|running| running.proxy.cut());
+    let (here, there) = (&nodes.origin.calls, &nodes.destination.calls);
+    for act in ["preselect", "nominate"] {
+        act_once(here, there, &other, act, nodes.clock.now_ms()).await.unwrap();
+    }
+    until(&nodes, async || covers(&nodes, OWN, &w1).await).await;
+    let ahead = log_of(&nodes, OWN).await.size;
+
+    let nodes = recovered(nodes).await;
+    [&one, &two].iter().for_each(|witness| witness.knows(&nodes));
+    let (own, journal) = (log_of(&nodes, OWN).await, log_of(&nodes, JOURNAL).await);
+    assert!(own.closed && own.size < ahead && journal.closed, "{own:?} {journal:?}");
+    assert!(!covers(&nodes, OWN, &w2).await && !covers(&nodes, JOURNAL, &w2).await);
+    nodes.bring_from(&placement, "offer", "identified").await;
+    two.down.store(false, Ordering::Release);
+    third::covered(&nodes, &[&w1, &w2]).await;
+    let closed = async || {
+        covers(&nodes, OWN, &w2).await && covers(&nodes, JOURNAL, &w1).await && covers(&nodes, JOURNAL, &w2).await
+    };
+    until(&nodes, closed).await;
+    // Where the partner's mirror ended the first witness cannot cosign any more: that is kept, and is no failure.
+    assert!(!covers(&nodes, OWN, &w1).await);
+    let kept = nodes.origin.node.core().store().states("uncosigned/", "", 10).await.unwrap();
+    let [kept] = &kept[..] else { panic!("{kept:?}") };
+    assert!(kept.key.ends_with("/w1.example/w") && kept.body == b"WITNESS_AHEAD", "{kept:?}");
+    assert_eq!(standing(&nodes, "w1").await, (true, vec![String::new(); 2]));
+    let report = third::report(&nodes).await;
+    assert!(report.integrity && codes(&report).contains(&"INDEPENDENT_WITNESS"), "{:?}", codes(&report));
+
+    let asked = || [&one, &two].map(|witness| [OWN, JOURNAL].map(|origin| witness.asked(origin)));
+    let before = asked();
+    let open = one.asked(&nodes.origin.node.core().exchange(SV_CA).unwrap().own().origin);
+    nodes.bring_from(&placement, "author", "contract").await;
+    nodes.clock.advance(13 * HOUR);
+    third::covered(&nodes, &[&w1, &w2]).await;
+    assert!(one.asked(&nodes.origin.node.core().exchange(SV_CA).unwrap().own().origin) > open);
+    assert_eq!(asked(), before, "a closed log was submitted again");
+    nodes.check().await;
+    nodes.stop().await;
+}
+
+/// Lets time pass until something holds.
+async fn until(nodes: &Nodes, holds: impl AsyncFn() -> bool) {
+    for _ in 0..1000 {
+        if holds().await {
+            return;
+        }
+        nodes.clock.advance(Duration::from_secs(15));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it did not come to hold");
 }
