@@ -2,7 +2,7 @@
 
 use convenio_log::tile::{consistency_tiles, inclusion_tiles};
 use convenio_log::{Hash, SignedCheckpoint, proof};
-use convenio_store::{Deed, EntryRow, Kind, LogRow, ResourceKey, StoreError, ViewKind};
+use convenio_store::{Deed, EntryRow, Kind, LogRange, LogRow, ResourceKey, StoreError, ViewKind};
 use convenio_wire::exchange::v1::EntryParts;
 use futures::FutureExt;
 
@@ -37,16 +37,46 @@ pub struct Proofs {
     pub consistency: Vec<Hash>,
 }
 
-/// Says in the journal that `actor` read something of the logs in which nobody is named, or exported them.
+/// Says in the journal that `actor` lists the logs, or exports them.
 ///
 /// # Errors
 /// The database's: then nothing may be shown.
 pub async fn journalled(core: &Core, actor: Actor, deed: Deed) -> Result<(), StoreError> {
-    note(core, actor, deed, Vec::new()).await
+    let noted = core.write_as::<_, StoreError, _>(actor, move |work| {
+        work.note(deed, []);
+        std::future::ready(Ok(())).boxed()
+    });
+    noted.await
 }
 
-/// The page that begins at `first` and ends before `end` at the latest, which must be within the log. With parts, whom they
-/// concern stands in the journal first.
+/// Says in the journal that `actor` reads these entries of a log, and whom they concern.
+///
+/// # Errors
+/// The database's: then nothing may be shown.
+pub async fn journalled_range(
+    core: &Core,
+    actor: Actor,
+    range: LogRange,
+    concerned: Vec<ResourceKey>,
+) -> Result<(), StoreError> {
+    let noted = core.write_as::<_, StoreError, _>(actor, move |work| {
+        work.note(Deed::Read, concerned);
+        work.note_range(range);
+        std::future::ready(Ok(())).boxed()
+    });
+    noted.await
+}
+
+/// What is shown of each entry, and what of that the journal has to be told page by page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Showing {
+    /// The parts too: whom they concern stands in the journal before the page is shown.
+    pub with_parts: bool,
+    /// Nobody knew beforehand where it ends: each page's range stands in the journal before it is shown.
+    pub follow: bool,
+}
+
+/// The page that begins at `first` and ends before `end` at the latest, which must be within the log.
 ///
 /// # Errors
 /// The database's.
@@ -56,15 +86,19 @@ pub async fn page(
     log: &LogRow,
     first: u64,
     end: u64,
-    with_parts: bool,
+    showing: Showing,
 ) -> Result<Page, StoreError> {
     let end = end.min(first.saturating_add(PAGE)).min(extent(log));
-    if !with_parts {
+    let range = LogRange { origin: log.origin.clone(), begin: first, end };
+    if !showing.with_parts {
+        if showing.follow {
+            journalled_range(core, actor.clone(), range, Vec::new()).await?;
+        }
         return Ok(Page { rows: core.store.entries(log.id, first, end).await?, parts: Vec::new() });
     }
     let read = entries_with_parts(core, log.id, first, end).await?;
     let concerned: Vec<ResourceKey> = read.iter().filter_map(|(row, _)| concerned(row)).collect();
-    note(core, actor.clone(), Deed::Read, concerned).await?;
+    journalled_range(core, actor.clone(), range, concerned).await?;
     let (rows, parts): (Vec<_>, Vec<EntryParts>) = read.into_iter().unzip();
     Ok(Page { rows, parts: parts.into_iter().filter(|entry| !entry.parts.is_empty()).collect() })
 }
@@ -101,12 +135,4 @@ fn concerned(row: &EntryRow) -> Option<ResourceKey> {
         ViewKind::Agency => Kind::Agency,
     };
     Some((kind, subject.id))
-}
-
-async fn note(core: &Core, actor: Actor, deed: Deed, rows: Vec<ResourceKey>) -> Result<(), StoreError> {
-    let noted = core.write_as::<_, StoreError, _>(actor, move |work| {
-        work.note(deed, rows);
-        std::future::ready(Ok(())).boxed()
-    });
-    noted.await
 }

@@ -222,6 +222,7 @@ fn parts(job: Done, now_ms: u64) -> Vec<(Ref, JournalPart)> {
         _ => JournalAction::Read,
     };
     let erased = job.note.as_ref().map(|note| note.erased.clone()).unwrap_or_default();
+    let range = job.note.as_ref().and_then(|note| note.range.clone());
     let mut rows: Vec<Changed> = job.rows;
     let same = |a: &JournalRow, b: &JournalRow| (a.kind, &a.id) == (b.kind, &b.id);
     let unchanged: Vec<_> = noted.into_iter().filter(|n| !rows.iter().any(|r| same(&r.row, &n.row))).collect();
@@ -235,6 +236,9 @@ fn parts(job: Done, now_ms: u64) -> Vec<(Ref, JournalPart)> {
             method: job.actor.method.clone(),
             rows: rows.iter().map(|changed| changed.row.clone()).collect(),
             count,
+            log: range.as_ref().map(|range| range.origin.clone()).unwrap_or_default(),
+            begin: range.as_ref().map_or(0, |range| range.begin),
+            end: range.as_ref().map_or(0, |range| range.end),
         };
         // Of an erasure its own data key must not be the one that goes.
         let erasure = action == JournalAction::Erased;

@@ -15,4 +15,4 @@ pub use rows::{
     RequestRow, ResourceKey, ResourceRow, StateRow, Subject, SubjectKeyRow, TileRow, ViewKey, ViewKind, ViewRow,
     Writes,
 };
-pub use work::{Committed, Deed, Note, Reads, Staged, StagedPart, Work};
+pub use work::{Committed, Deed, LogRange, Note, Reads, Staged, StagedPart, Work};

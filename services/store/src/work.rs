@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use convenio_model::{RecordId, Ref};
 
 use self::layer::Layer;
-pub use self::note::{Deed, Note};
+pub use self::note::{Deed, LogRange, Note};
 pub use self::reads::Reads;
 use crate::ports::{StoreError, Tx};
 use crate::rows::*;

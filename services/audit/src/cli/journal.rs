@@ -15,9 +15,9 @@ pub struct Args {
     /// Folder of the partner's bundle, whose witness saw the journal's heads.
     #[arg(conflicts_with = "reads")]
     partner: Option<PathBuf>,
-    /// Tell who read or changed this instead, for example workers/<uuid>.
-    #[arg(long, value_name = "SUBJECT")]
-    reads: Option<String>,
+    /// Tell who read or changed this instead, for example workers/<uuid>; without a subject, every access.
+    #[arg(long, value_name = "SUBJECT", num_args = 0..=1)]
+    reads: Option<Option<String>>,
     #[command(flatten)]
     with: With,
 }
@@ -26,7 +26,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<u8, Unusable> {
     let (trust, options) = (load_trust(&args.with.trust)?, args.with.work.options());
     if let Some(subject) = &args.reads {
-        let found = accesses(&args.bundle, &trust, Some(subject), &options)?;
+        let found = accesses(&args.bundle, &trust, subject.as_deref(), &options)?;
         args.with.output.show(&found, Accesses::text);
         return Ok(held(found.holds));
     }

@@ -38,6 +38,12 @@ pub struct Access {
     pub count: u64,
     /// True where the subject is not named: the list gave more records than its entry names.
     pub unnamed: bool,
+    /// Origin of the log whose entries were read; empty if none were.
+    pub log: String,
+    /// First index that was read.
+    pub begin: u64,
+    /// Index past the last one that was read; 0 for a stream that followed the log, whose pages stand by themselves.
+    pub end: u64,
 }
 
 /// Accesses to one subject, or all.
@@ -84,10 +90,12 @@ impl Accesses {
         }
         let mut out = String::new();
         for access in &self.accesses {
-            let Access { origin, index, time_ms, action, caller, office, purpose, method, count, unnamed } = access;
+            let Access { origin, index, time_ms, action, caller, office, purpose, method, count, unnamed, .. } = access;
             let purpose = if purpose.is_empty() { "-" } else { purpose };
             let named = if *unnamed { format!(" (one of {count}, not named)") } else { String::new() };
-            let _ = writeln!(out, "{time_ms} {action} {caller} {office} {purpose} {method} {origin}#{index}{named}");
+            let range = access.range();
+            let _ =
+                writeln!(out, "{time_ms} {action} {caller} {office} {purpose} {method} {origin}#{index}{named}{range}");
         }
         let _ = writeln!(
             out,
@@ -96,6 +104,18 @@ impl Accesses {
             self.indeterminate
         );
         out
+    }
+}
+
+impl Access {
+    /// The entries that were read, for people; empty if it was no log.
+    fn range(&self) -> String {
+        let Self { log, begin, end, .. } = self;
+        match (log.as_str(), end) {
+            ("", _) => String::new(),
+            (_, 0) => format!(" of {log}, from {begin} on"),
+            _ => format!(" of {log}, from {begin} to before {end}"),
+        }
     }
 }
 
@@ -119,5 +139,8 @@ fn access(told: &Told<'_>, part: &JournalPart, wanted: Option<&(u32, Ref)>) -> O
         method: part.method.clone(),
         count: part.count,
         unnamed,
+        log: part.log.clone(),
+        begin: part.begin,
+        end: part.end,
     })
 }

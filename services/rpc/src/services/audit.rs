@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use convenio_exchange::auditing::{self, Page};
+use convenio_exchange::auditing::{self, Page, Showing};
 use convenio_exchange::bundle::BundleKind;
 use convenio_exchange::journal::{Actor, epoch_of};
 use convenio_exchange::{Core, Heads, publish};
-use convenio_store::{Deed, LogRow, StoreError};
+use convenio_store::{Deed, LogRange, LogRow, StoreError};
 use convenio_wire::audit::v1 as wire;
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -72,6 +72,12 @@ impl Audit {
         auditing::journalled(&self.core, actor.clone(), deed).await.map_err(|error| status::from_store(&error))
     }
 
+    async fn journalled_range(&self, actor: &Actor, log: &LogRow, begin: u64, end: u64) -> Result<(), Status> {
+        let range = LogRange { origin: log.origin.clone(), begin, end };
+        let noted = auditing::journalled_range(&self.core, actor.clone(), range, Vec::new()).await;
+        noted.map_err(|error| status::from_store(&error))
+    }
+
     /// A log that the caller reaches.
     async fn log(&self, admitted: &Admitted, origin: &str) -> Result<LogRow, Status> {
         let logs = publish::logs(&self.core).await.map_err(|error| status::from_store(&error))?;
@@ -122,7 +128,7 @@ impl AuditService for Audit {
         if request.first > end || end > size {
             return Err(status::bad_field("first", "must be at most the end, and the end at most the log's size"));
         }
-        self.journalled(&actor, Deed::Read).await?;
+        self.journalled_range(&actor, &log, request.first, if request.follow { 0 } else { end }).await?;
         let (core, heads) = (self.core.clone(), self.core.heads());
         let reading = Reading { core, heads, actor, log, end, request, _permit: permit };
         let pages = try_unfold(reading, |reading| reading.next());
@@ -137,7 +143,7 @@ impl AuditService for Audit {
         let actor = admitted.caller.acting("Audit", "GetProof");
         let _permit = self.limited(&self.calls, &actor)?;
         let log = self.log(&admitted, &request.log_origin).await?;
-        self.journalled(&actor, Deed::Read).await?;
+        self.journalled_range(&actor, &log, request.index, request.index.saturating_add(1)).await?;
         let proofs = auditing::proofs(&self.core, &log, request.index, request.old_size).await;
         let proofs = proofs.map_err(|error| status::from_store(&error))?;
         let proofs = proofs.ok_or_else(|| status::bad_field("index", "is past the latest checkpoint"))?;
@@ -211,8 +217,9 @@ impl Reading {
                 (self.end, self.log) = (publish::extent(&log), log);
             }
         }
-        let (first, with_parts) = (self.request.first, self.request.with_parts);
-        let page = auditing::page(&self.core, &self.actor, &self.log, first, self.end, with_parts).await;
+        let first = self.request.first;
+        let showing = Showing { with_parts: self.request.with_parts, follow: self.request.follow };
+        let page = auditing::page(&self.core, &self.actor, &self.log, first, self.end, showing).await;
         let Page { rows, parts } = page.map_err(failed)?;
         if rows.is_empty() {
             return Err(status::internal());

@@ -18,6 +18,17 @@ pub enum Deed {
     Held,
 }
 
+/// Entries of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRange {
+    /// Origin of the log.
+    pub origin: String,
+    /// First index.
+    pub begin: u64,
+    /// Index past the last one; 0 while it is open.
+    pub end: u64,
+}
+
 /// What a job says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
@@ -29,6 +40,8 @@ pub struct Note {
     pub count: u64,
     /// Journal entries (index, record id) whose parts were erased, all of them.
     pub erased: Vec<(u64, RecordId)>,
+    /// Entries of a log that it read, if it read a log.
+    pub range: Option<LogRange>,
 }
 
 impl Note {
@@ -40,7 +53,8 @@ impl Work {
     /// Says of the open job, beside the rows that it changes, that it did `deed` to `rows`. Said twice, the rows add up,
     /// and a deed other than [`Deed::Read`] stands.
     pub fn note(&mut self, deed: Deed, rows: impl IntoIterator<Item = ResourceKey>) {
-        let note = self.layer().note.get_or_insert(Note { deed, rows: Vec::new(), count: 0, erased: Vec::new() });
+        let empty = Note { deed, rows: Vec::new(), count: 0, erased: Vec::new(), range: None };
+        let note = self.layer().note.get_or_insert(empty);
         if note.deed == Deed::Read {
             note.deed = deed;
         }
@@ -57,6 +71,14 @@ impl Work {
         self.note(Deed::Erased, []);
         if let Some(note) = &mut self.layer().note {
             note.erased.extend(entries);
+        }
+    }
+
+    /// Says of the open job that it read these entries of a log.
+    pub fn note_range(&mut self, range: LogRange) {
+        self.note(Deed::Read, []);
+        if let Some(note) = &mut self.layer().note {
+            note.range = Some(range);
         }
     }
 

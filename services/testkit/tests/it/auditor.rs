@@ -3,7 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use convenio_audit::{compare, load_trust};
+use convenio_audit::journal::accesses;
+use convenio_audit::{Options, compare, load_trust};
 use convenio_log::{Hash, SignedCheckpoint, leaf_hash, proof};
 use convenio_node::sealed;
 use convenio_seal::commitment::commit;
@@ -118,12 +119,31 @@ async fn an_auditor_reads_proves_and_follows_and_each_call_stands_in_the_journal
         auditor.list_entries(ListEntriesRequest { follow: true, ..entries(OWN, size - 1) }).await.unwrap();
     assert_eq!(follows.message().await.unwrap().unwrap().first, size - 1);
     nodes.act(&placement, "identified").await;
-    assert_eq!(follows.message().await.unwrap().unwrap().first, size);
+    let came = follows.message().await.unwrap().unwrap();
+    assert_eq!(came.first, size);
     drop(follows);
     let refused = auditor.list_entries(ListEntriesRequest { follow: true, ..entries(JOURNAL, 0) }).await.map(drop);
     assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
 
+    let read_on = (OWN, size, size + came.entries.len() as u64);
     let calls = journal_of(&nodes, &auditor, "AuditService.ListEntries").await;
+    // Which log, and from where to where; of the stream that followed, where it began, and each page that it showed.
+    let ranges: Vec<_> = calls.iter().map(|part| (part.log.as_str(), part.begin, part.end)).collect();
+    for log in logs.iter().filter(|log| log.origin != JOURNAL) {
+        let (origin, half) = (log.origin.as_str(), log.size / 2);
+        assert_eq!(ranges.iter().filter(|range| **range == (origin, half, log.size)).count(), 1, "{ranges:?}");
+        assert_eq!(ranges.iter().filter(|range| **range == (origin, 0, half)).count(), 1, "{ranges:?}");
+    }
+    // The call, and its one page, which names whom it concerned.
+    assert_eq!(ranges.iter().filter(|range| **range == (OWN, 0, size)).count(), 2, "{ranges:?}");
+    let followed: Vec<_> = ranges.iter().skip_while(|range| **range != (OWN, size - 1, 0)).copied().collect();
+    assert_eq!(followed[..3], [(OWN, size - 1, 0), (OWN, size - 1, size), read_on]);
+    let ([bundle, _], trust) = (nodes.export().await, load_trust(&nodes.site.trust()).unwrap());
+    let told = accesses(&bundle, &trust, None, &Options::default()).unwrap();
+    let (origin, begin, end) = read_on;
+    assert!(told.accesses.iter().any(|access| (access.log.as_str(), access.begin, access.end) == read_on));
+    assert!(told.text().contains(&format!(" of {origin}, from {begin} to before {end}\n")), "{}", told.text());
+    assert!(told.text().contains(&format!(" of {origin}, from {} on\n", size - 1)), "{}", told.text());
     let about_p1 = calls.iter().filter(|part| part.rows.iter().any(|row| placement.ends_with(&uuid(&row.id))));
     assert!(calls.len() >= 6 && about_p1.count() == 1, "{calls:?}");
     for (method, count) in [("AuditService.ListLogs", 1), ("AuditService.GetProof", 6)] {
@@ -133,6 +153,9 @@ async fn an_auditor_reads_proves_and_follows_and_each_call_stands_in_the_journal
             let who = (part.caller.as_str(), part.office.as_str(), part.purpose.as_str());
             assert_eq!(who, (COURT, "court", "placement"));
             assert_eq!(part.action, i32::from(JournalAction::Read));
+            // A proof tells of the one entry that it proves; the list of logs of none.
+            let of = if method.ends_with("GetProof") { (false, part.begin + 1) } else { (true, 0) };
+            assert_eq!((part.log.is_empty(), part.end), of, "{part:?}");
         }
     }
     nodes.check().await;
