@@ -189,7 +189,7 @@ impl Dishonest {
     /// Sends a batch in a session of its own: the victim cosigned it, or refused for this reason.
     ///
     /// # Errors
-    /// Why the session ended.
+    /// Why the session ended, or why it takes this epoch's log no more.
     pub async fn send(&self, batch: Batch) -> Result<(), SessionEnd> {
         let (to_victim, incoming) = mpsc::channel(OUTBOUND);
         let (answers, mut answered) = mpsc::channel(OUTBOUND);
@@ -208,7 +208,10 @@ impl Dishonest {
         let cosigned = async {
             loop {
                 match answered.recv().await {
-                    Some(Message::Cosigned(_)) => return,
+                    Some(Message::Cosigned(_)) => return Ok(()),
+                    Some(Message::Stop(stop)) if stop.reason == "EPOCH_REFUSED" => {
+                        return Err(SessionEnd::Stopped(stop.reason));
+                    }
                     Some(_) => {}
                     None => std::future::pending().await,
                 }
@@ -216,7 +219,7 @@ impl Dishonest {
         };
         tokio::select! {
             end = session => Err(end),
-            () = cosigned => Ok(()),
+            answer = cosigned => answer,
             () = tokio::time::sleep(PATIENCE) => panic!("the victim does not answer"),
         }
     }

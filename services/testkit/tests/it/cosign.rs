@@ -6,7 +6,7 @@ use convenio_exchange::session::SessionEnd;
 use convenio_exchange::witness::{Coverage, coverage};
 use convenio_model::{Clock, ManualClock};
 use convenio_testkit::pair::START_MS;
-use convenio_testkit::{Pair, Side, invariants};
+use convenio_testkit::{Case, Pair, Side, invariants};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -75,6 +75,36 @@ async fn a_cosignature_that_is_missing_past_the_deadline_is_told_and_a_late_one_
     }
     assert!(!covered(&pair.origin).await.overdue);
     pair.settle().await;
+    invariants::check(&pair.origin.books(), &pair.destination.books()).await;
+}
+
+/// A cosignature of a clock that is 20 s ahead, and an entry of one second later: what is missing is counted from the entry
+/// on, not from the last cosignature.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_that_is_not_cosigned_past_the_deadline_is_told_though_the_last_cosignature_is_young_enough() {
+    let (right, fast) = (ManualClock::new(START_MS), ManualClock::new(START_MS + 20_000));
+    let pair = Pair::with_clocks(404, right, &fast).await;
+    pair.settle().await;
+    pair.destination.order("sv-ca", "order", 5, true).await.unwrap();
+    pair.settle().await;
+    let both = |time: Duration| {
+        pair.clock.advance(time);
+        fast.advance(time);
+    };
+    let early = covered(&pair.origin).await.cosigned_ms;
+    assert!(early > pair.clock.now_ms(), "it came early");
+    pair.link.cut();
+    both(Duration::from_secs(1));
+    pair.origin.act(&Case::new("p1", "order"), "nominate").await.unwrap();
+    both(48 * HOUR);
+    assert_eq!(covered(&pair.origin).await, Coverage { cosigned_ms: early, overdue: false });
+    both(Duration::from_secs(1));
+    assert_eq!(covered(&pair.origin).await, Coverage { cosigned_ms: early, overdue: true });
+    assert!(early + 48 * 3_600_000 > pair.clock.now_ms(), "the last cosignature is not what is late");
+    pair.link.heal();
+    until(&pair, |covered| covered.cosigned_ms > early && !covered.overdue).await;
+    pair.settle().await;
+    assert!(!covered(&pair.origin).await.overdue);
     invariants::check(&pair.origin.books(), &pair.destination.books()).await;
 }
 

@@ -7,9 +7,12 @@ use convenio_exchange::recovery::client::{RecoverError, Recovering};
 use convenio_exchange::recovery::serve::ServeError;
 use convenio_exchange::session::SessionEnd;
 use convenio_exchange::{Core, OpenError};
+use convenio_log::{Frontier, leaf_hash};
+use convenio_seal::dsse::Envelope;
+use convenio_seal::epoch::epoch_open_from;
 use convenio_testkit::ledger::Ledger;
 use convenio_testkit::treaty::SV_CA;
-use convenio_testkit::{Case, Link, Pair, Side};
+use convenio_testkit::{Case, Dishonest, Link, Pair, Side};
 use convenio_wire::exchange::v1::statement::Body;
 
 /// Two sides with an open order and a nominated placement, settled.
@@ -95,6 +98,53 @@ async fn name_mirrored() {
     pair.check().await;
     let own = ledger(&pair.origin).await.own;
     assert_eq!(own.iter().filter(|e| e.record_id() == withdrawn).map(|e| e.epoch).collect::<Vec<_>>(), [1]);
+}
+
+/// `name_mirrored` at the partner: an EPOCH_OPEN that names less than what was mirrored, more, or another past is refused
+/// though the roots signed it, and nothing of it is stored; the one that names it opens the epoch.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_epoch_that_names_another_past_than_was_mirrored_is_refused() {
+    let (mut pair, _) = pair(67).await;
+    let mut by = Dishonest::take_over(&pair, true, SV_CA).await;
+    let (parts, _store, _dir) = pair.restored(true, None).await;
+    let recovering = Recovering::open(parts, SV_CA).await.unwrap();
+    let request = recovering.request(&pair.challenge(true).await, "lost disk");
+    let refilled = pair.refilled(true, &recovering, &request).await.unwrap();
+    let (own, other) = (&pair.treaty.origin, &pair.treaty.destination);
+    let opening = |size, root| own.open_epoch(other, refilled.epoch, size, root);
+    let (size, root) = (refilled.prev_size, refilled.prev_root.clone());
+    recovering.open_epoch(&opening(size, root.clone())).await.unwrap();
+    by.exchange = recovering.exchange().clone();
+    let past = std::mem::take(&mut by.log);
+    let mirrored = by.mirrored().await;
+    assert_eq!((past.len() as u64, mirrored), (size, size));
+    let root_at = |size: u64| {
+        let mut frontier = Frontier::new();
+        past.iter().take(usize::try_from(size).unwrap()).for_each(|entry| frontier.append(leaf_hash(entry)));
+        frontier.root().as_bytes().to_vec()
+    };
+    assert_eq!(root_at(size), root);
+    let open = |by: &mut Dishonest, size, root| {
+        let file = Envelope::parse(&opening(size, root)).unwrap();
+        let mut draft = by.record(Vec::new());
+        draft.statement.body = Some(Body::EpochOpen(epoch_open_from(&file).unwrap().1));
+        by.log.clear();
+        by.append(draft);
+    };
+    for (named, root) in
+        [(size - 1, root_at(size - 1)), (1, root_at(1)), (size, root_at(size - 1)), (size + 1, root.clone())]
+    {
+        open(&mut by, named, root);
+        let ended = by.send(by.batch(0)).await;
+        assert!(matches!(&ended, Err(SessionEnd::Stopped(why)) if why == "EPOCH_REFUSED"), "{named}: {ended:?}");
+        assert_eq!(by.mirrored().await, mirrored, "{named}");
+    }
+    open(&mut by, size, root);
+    by.send(by.batch(0)).await.unwrap();
+    assert_eq!(by.mirrored().await, mirrored + 1);
+    drop((by, recovering));
+    assert_eq!(pair.recover(true, None).await.refilled.epoch, 3);
+    pair.check().await;
 }
 
 /// `granted_epoch` (`O DISK LOST, D grants, O DISK LOST again`): a number that was granted and never opened is not granted again;
