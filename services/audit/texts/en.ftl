@@ -170,6 +170,7 @@ label-integrity = Integrity
 label-problems = Problems of integrity
 label-more = and { $count } more
 label-timeline-caption = Entries, rejections and findings by month and log
+timeline-legend = A bar counts the records of a month, its light upper part those that were rejected; a triangle marks a month with findings. The table below has every number.
 integrity-holds = holds
 integrity-broken = DOES NOT HOLD
 answer-ok = OK

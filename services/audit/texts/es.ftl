@@ -170,6 +170,7 @@ label-integrity = Integridad
 label-problems = Problemas de integridad
 label-more = y { $count } más
 label-timeline-caption = Asientos, rechazos y hallazgos por mes y registro
+timeline-legend = Cada barra cuenta los actos de un mes; su parte superior clara, los rechazados; un triángulo señala un mes con hallazgos. La tabla que sigue da todas las cifras.
 integrity-holds = se sostiene
 integrity-broken = NO SE SOSTIENE
 answer-ok = CONFORME

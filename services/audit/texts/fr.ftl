@@ -170,6 +170,7 @@ label-integrity = Intégrité
 label-problems = Problèmes d'intégrité
 label-more = et { $count } de plus
 label-timeline-caption = Écritures, rejets et constats par mois et par journal
+timeline-legend = Chaque barre compte les actes d’un mois ; sa partie supérieure claire, les rejetés ; un triangle signale un mois avec constats. Le tableau qui suit donne tous les chiffres.
 integrity-holds = tient
 integrity-broken = NE TIENT PAS
 answer-ok = CONFORME

@@ -231,6 +231,42 @@ fn assert_page(html: &str, language: Language) {
         assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");
     }
     assert_eq!(html.matches("<h1>").count(), 1);
+    // Headings descend by one; whoever scrolls by keys reaches every wide table; each row and column has a header.
+    let levels: Vec<u32> = html.split("<h").skip(1).filter_map(|rest| rest.chars().next()?.to_digit(10)).collect();
+    assert!(levels[0] == 1 && levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{levels:?}");
+    let reached = "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"";
+    assert!(html.matches(reached).count() == html.matches("<table>").count() && html.contains(":focus-visible"));
+    assert_eq!(html.matches("<th").count() - html.matches("<thead>").count(), html.matches("<th scope=").count());
+    let rows = html.split("<tr>").skip(1);
+    assert!(rows.into_iter().all(|row| row.starts_with("<th scope=")), "a row without a header");
+    // The chart tells by shape and in words what it tells by colour.
+    let chart = html.matches("<svg ").count();
+    assert_eq!(chart, 1);
+    assert_eq!(chart, html.matches("aria-describedby=\"chart-legend\"").count());
+    assert_eq!(chart, html.matches("<p id=\"chart-legend\">").count());
+    assert!(html.contains("color-scheme: light") && !html.contains("prefers-color-scheme"), "another scheme to check");
+    let style = html.split_once("</style>").unwrap().0;
+    for text in style.split(" color: #").skip(1).chain(html.split("\" fill=\"#").skip(1)) {
+        let colour = text.split([';', '"', ' ']).next().unwrap();
+        if colour != "fff" {
+            for ground in ["ffffff", "f0f0f0"] {
+                assert!(contrast(colour, ground) >= 4.5, "#{colour} on #{ground}");
+            }
+        }
+    }
+}
+
+/// Contrast of two colours (WCAG 2.2 §1.4.3).
+fn contrast(one: &str, other: &str) -> f64 {
+    let luminance = |colour: &str| {
+        let linear = |at: usize| {
+            let part = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+            if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * linear(0) + 0.7152 * linear(2) + 0.0722 * linear(4)
+    };
+    let (one, other) = (luminance(one) + 0.05, luminance(other) + 0.05);
+    one.max(other) / one.min(other)
 }
 
 #[test]
