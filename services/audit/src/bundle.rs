@@ -43,6 +43,7 @@ use aws_lc_rs::digest::{Context, SHA256, digest};
 pub use manifest::{FORMAT, Files, JournalLine, Kind, LogLine, MAX_LOGS, MAX_MANIFEST, Manifest};
 
 use crate::problem::{Check, Problem, Problems, Unusable};
+use crate::verify::parts::MAX_ENTRY_PARTS;
 
 /// Name of the manifest.
 pub const MANIFEST: &str = "manifest";
@@ -52,6 +53,10 @@ pub const SIGNATURE: &str = "manifest.sig";
 pub const REFUSALS: &str = "evidence/refusals";
 /// Largest file that is read whole: an entry bundle of 256 entries.
 pub(crate) const MAX_FILE: u64 = 256 * (2 + 65_535);
+/// Largest file of parts: of 256 entries.
+const MAX_PARTS_FILE: u64 = 256 * (4 + MAX_ENTRY_PARTS as u64);
+/// Largest file of rows: some 70 million of them.
+const MAX_ROWS: u64 = 8 * 1024 * 1024 * 1024;
 
 /// A bundle on disk with a manifest of the right form. Its files are hashed as they are read.
 #[derive(Debug)]
@@ -77,7 +82,7 @@ impl Bundle {
             return Err(io(std::io::Error::from(std::io::ErrorKind::NotADirectory)));
         }
         let path = dir.join(MANIFEST);
-        let bytes = match read_bounded(&path, MAX_MANIFEST) {
+        let bytes = match read_plain(&path, MAX_MANIFEST) {
             Ok(bytes) => bytes,
             Err(_) if dir.join(SIGNATURE).exists() || dir.join("logs").exists() => {
                 let problem = Problem::new(Check::MissingFile, "the manifest cannot be read");
@@ -117,7 +122,7 @@ impl Bundle {
 
     /// Bytes of `manifest.sig`.
     pub(crate) fn signature(&self) -> Option<Vec<u8>> {
-        read_bounded(&self.dir.join(SIGNATURE), MAX_FILE).ok()
+        read_plain(&self.dir.join(SIGNATURE), MAX_FILE).ok()
     }
 
     /// Paths below `prefix`, which ends in `/`.
@@ -142,7 +147,7 @@ impl Bundle {
             return None;
         };
         self.checked[position].store(true, Ordering::Relaxed);
-        let bytes = match read_bounded(&self.dir.join(path), limit) {
+        let bytes = match read_plain(&self.dir.join(path), limit) {
             Ok(bytes) => bytes,
             // The walk over the tree reports what is not there.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
@@ -163,7 +168,7 @@ impl Bundle {
         let position = self.position(path)?;
         self.checked[position].store(true, Ordering::Relaxed);
         let expected = self.manifest.files.digest(position);
-        let file = File::open(self.dir.join(path));
+        let file = open_plain(&self.dir.join(path));
         Some(file.map(|file| HashedFile {
             file: std::io::BufReader::with_capacity(64 * 1024, file),
             context: Context::new(&SHA256),
@@ -195,6 +200,15 @@ impl Bundle {
     /// Compares the files that are there with those that the manifest names.
     pub(crate) fn check_tree(&self, problems: &mut Problems) {
         tree::check(&self.dir, &self.manifest, problems);
+    }
+}
+
+/// Bytes that a file of its kind has at most.
+fn limit_of(path: &str) -> u64 {
+    match path {
+        "rows" => MAX_ROWS,
+        _ if path.starts_with("logs/") && path.contains("/parts/") => MAX_PARTS_FILE,
+        _ => MAX_FILE,
     }
 }
 
@@ -260,9 +274,27 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
+/// Reads a file that somebody names.
 pub(crate) fn read_bounded(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    bounded(File::open(path)?, limit)
+}
+
+/// Reads a file of a bundle.
+fn read_plain(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    bounded(open_plain(path)?, limit)
+}
+
+/// Opens a file of a bundle: a plain one, since a pipe has nobody who ever writes to it.
+fn open_plain(path: &Path) -> std::io::Result<File> {
+    if !std::fs::symlink_metadata(path)?.is_file() {
+        return Err(std::io::Error::other("not a plain file"));
+    }
+    File::open(path)
+}
+
+fn bounded(file: File, limit: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    file.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge));
     }

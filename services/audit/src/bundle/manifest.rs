@@ -11,6 +11,8 @@ pub const MAX_MANIFEST: u64 = 64 * 1024 * 1024;
 pub const MAX_LOGS: usize = 64;
 /// Longest path, bytes.
 const MAX_PATH: usize = 512;
+/// Most entries in one file.
+const ENTRIES: u64 = 256;
 
 /// A log that the bundle holds.
 #[derive(Debug, Clone)]
@@ -188,6 +190,11 @@ impl Manifest {
             starts.push(u32::try_from(start).map_err(|_| (at, "is past the longest manifest"))?);
         }
         starts.shrink_to_fit();
+        // Nothing is laid out by a size that the files cannot bear out, before anything of the manifest is verified.
+        let sizes = logs.iter().map(|log| log.size).chain(journals.iter().map(|journal| journal.size));
+        if sizes.fold(0u64, |sum, size| sum.saturating_add(size.div_ceil(ENTRIES))) > starts.len() as u64 {
+            return Err((0, "names more entries than its files can hold"));
+        }
         Ok(Self { format, node, party, logs, journals, kind, files: Files { text: bytes, starts } })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{MANIFEST, Manifest, SIGNATURE};
+use super::{MANIFEST, Manifest, SIGNATURE, limit_of};
 use crate::problem::{Check, Problem, Problems};
 
 /// Deepest folder.
@@ -44,7 +44,9 @@ impl Walk<'_> {
             let path = format!("{prefix}{}", name.to_string_lossy());
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => self.folder(&entry.path(), &format!("{path}/"), depth + 1),
-                Ok(kind) if kind.is_file() && name.to_str().is_some() => self.file(&path),
+                Ok(kind) if kind.is_file() && name.to_str().is_some() => {
+                    self.file(&path, entry.metadata().map_or(0, |found| found.len()));
+                }
                 _ => self.extra(&path, "neither a plain file nor a folder"),
             }
         }
@@ -53,9 +55,13 @@ impl Walk<'_> {
         }
     }
 
-    fn file(&mut self, path: &str) {
+    fn file(&mut self, path: &str, length: u64) {
         if matches!(path, MANIFEST | SIGNATURE) {
             return;
+        }
+        if length > limit_of(path) {
+            // Not read at all: one without end would be read for ever.
+            self.problems.push(Problem::new(Check::Hash, "longer than a file of its kind can be").at(path));
         }
         match self.manifest.files.position(path) {
             Some(position) => self.seen[position] = true,

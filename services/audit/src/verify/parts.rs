@@ -12,7 +12,7 @@ use crate::bundle::{Bundle, HashedFile, LogLine, differs, log_folder};
 use crate::problem::{Check, Problem};
 
 /// Largest encoded `EntryParts`: the parts, their salts and what frames them.
-const MAX_ENTRY_PARTS: usize = MAX_PARTS + 16 * 128;
+pub(crate) const MAX_ENTRY_PARTS: usize = MAX_PARTS + 16 * 128;
 
 /// Path of the file that holds the parts of the entries of `tile`.
 pub(crate) fn path(line: &LogLine, tile: EntryTile) -> String {

@@ -8,6 +8,7 @@ mod export;
 mod findings;
 mod flips;
 mod golden;
+mod hostile;
 mod integrity;
 mod mutations;
 mod page;
