@@ -1,7 +1,9 @@
 //! What is published, and what is compared with what was published: heads of logs and trust files.
 
 use convenio_log::Checkpoint;
-use convenio_seal::{Envelope, LogOrigin, TrustFile, TrustedAgreement, root::ratify_from, self_described_roots};
+use convenio_seal::{
+    Envelope, LogOrigin, TrustFile, TrustedAgreement, TrustedNode, root::ratify_from, self_described_roots,
+};
 
 use crate::audit::Audit;
 use crate::bundle::{Bundle, Opened};
@@ -28,7 +30,7 @@ pub fn heads(audit: &Audit, origin: Option<&str>) -> Vec<String> {
     logs.into_iter().filter_map(|log| head(&log.name, log.size, log.root)).collect()
 }
 
-/// A trust file made of what a bundle says of itself: the roots that its ratifications name. This proves that whoever
+/// A trust file made of what a bundle says of itself: the roots and nodes that its ratifications name. This proves that whoever
 /// holds those keys ratified, not whose they are, so that it is no trust before every line was compared with what both
 /// states published; the file says so itself.
 ///
@@ -44,6 +46,13 @@ pub fn trust_export(path: &std::path::Path) -> Result<String, Unusable> {
         if !trust.agreements.contains(&agreement) {
             trust.agreements.push(agreement);
         }
+        let node = TrustedNode { party: said.party().to_owned(), node: said.node.clone() };
+        if trust.nodes.iter().any(|known| known.node == node.node && known.party != node.party) {
+            return Err(bad(format!("{file} names a node that another ratification gives to another party")));
+        }
+        if !trust.nodes.contains(&node) {
+            trust.nodes.push(node);
+        }
         match trust.roots_of(said.party()) {
             None => trust.roots.push(said.roots),
             Some(known) if *known == said.roots => {}
@@ -55,6 +64,7 @@ pub fn trust_export(path: &std::path::Path) -> Result<String, Unusable> {
     }
     trust.agreements.sort_by(|a, b| (&a.id, a.digest).cmp(&(&b.id, b.digest)));
     trust.roots.sort_by(|a, b| a.party().cmp(b.party()));
+    trust.nodes.sort_by(|a, b| (&a.party, &a.node).cmp(&(&b.party, &b.node)));
     Ok(format!(
         "# NOT TRUST YET: written from what a bundle says of itself. Compare every line below with what\n\
          # both states published (official gazette), then remove these lines.\n{trust}"

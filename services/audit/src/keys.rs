@@ -14,22 +14,32 @@ use convenio_wire::exchange::v1::{EpochOpen, KeyRotate};
 use crate::bundle::{Bundle, LogLine, MANIFEST, MAX_FILE, Opened, SIGNATURE, log_folder};
 use crate::problem::{Check, OTHER_MANIFEST, Problem, Problems, Unusable};
 
-/// Key manifests of one node that its roots authorised, by version.
+/// Key manifests of one node that its roots authorised, by version. Of one version there may be several, against the rules:
+/// all are kept, in an order that does not depend on which was read first.
 #[derive(Debug, Clone, Default)]
 pub struct Ring {
-    versions: BTreeMap<u64, ManifestKeys>,
+    versions: BTreeMap<(u64, String, [[u8; 32]; 4]), ManifestKeys>,
 }
 
 impl Ring {
-    /// The keys of a version.
+    /// The keys of a version; of several the first by their bytes.
     #[must_use]
     pub fn version(&self, version: u64) -> Option<&ManifestKeys> {
-        self.versions.get(&version)
+        let first = self.versions.range((version, String::new(), [[0; 32]; 4])..).next();
+        first.map(|(_, keys)| keys).filter(|keys| keys.version == version)
     }
 
     /// All of them, by version.
     pub fn all(&self) -> impl DoubleEndedIterator<Item = &ManifestKeys> {
         self.versions.values()
+    }
+
+    /// Adds a manifest. False if there is another one of its version.
+    fn add(&mut self, keys: ManifestKeys) -> bool {
+        let other = self.versions.values().any(|known| known.version == keys.version && *known != keys);
+        let bytes = [keys.record, keys.log, keys.mirror, keys.witness].map(|key| key.raw());
+        self.versions.entry((keys.version, keys.party.clone(), bytes)).or_insert(keys);
+        !other
     }
 
     fn record(&self, key_id: &[u8]) -> Option<PublicKey> {
@@ -47,9 +57,17 @@ impl KeyBook {
     /// Adds a manifest. False if the node has another one of that version.
     pub(crate) fn add(&self, keys: ManifestKeys) -> bool {
         let mut rings = self.rings.write().unwrap_or_else(PoisonError::into_inner);
-        let ring = rings.entry(keys.node.clone()).or_default();
-        let kept = ring.versions.entry(keys.version).or_insert_with(|| keys.clone());
-        *kept == keys
+        rings.entry(keys.node.clone()).or_default().add(keys)
+    }
+
+    /// Adds a manifest that a rotation brings, if it is of the party that opened the node's logs.
+    pub(crate) fn add_rotated(&self, keys: ManifestKeys) {
+        let mut rings = self.rings.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ring) = rings.get_mut(&keys.node)
+            && ring.all().any(|known| known.party == keys.party)
+        {
+            ring.add(keys);
+        }
     }
 
     /// Manifests in all.
@@ -62,6 +80,13 @@ impl KeyBook {
     pub(crate) fn ring(&self, node: &str) -> Ring {
         let rings = self.rings.read().unwrap_or_else(PoisonError::into_inner);
         rings.get(node).cloned().unwrap_or_default()
+    }
+
+    /// Party and node of every manifest for which `wanted` holds.
+    pub(crate) fn named(&self, wanted: impl Fn(&ManifestKeys) -> bool) -> Vec<(String, String)> {
+        let rings = self.rings.read().unwrap_or_else(PoisonError::into_inner);
+        let all = rings.values().flat_map(Ring::all).filter(|keys| wanted(keys));
+        all.map(|keys| (keys.party.clone(), keys.node.clone())).collect()
     }
 
     /// The record key of a node that a signature names.
@@ -125,6 +150,10 @@ fn open_log(
     };
     let keys = verify_epoch_open(&open, &line.name, roots);
     let keys = keys.map_err(|error| Some(Problem::new(Check::Trust, format!("EPOCH_OPEN: {error}")).entry(0)))?;
+    if !trust.allows(&keys.party, &keys.node) {
+        let text = format!("the trust file does not name `{}` as a node of `{}`", keys.node, keys.party);
+        return Err(Some(Problem::new(Check::Trust, text).because("OTHER_NODE").entry(0)));
+    }
     if line.origin.issuer == bundle.manifest().node && keys.party != bundle.manifest().party {
         problems.push(Problem::new(Check::Manifest, "the exporter is of another party than its log").at(MANIFEST));
     }
@@ -316,4 +345,50 @@ fn journals(bundle: &Bundle) -> Vec<String> {
 fn claimed(bundle: &Bundle, line: &LogLine) -> Option<ManifestKeys> {
     let open = first_entry(bundle, line).ok()?;
     ManifestKeys::parse(&open.key_manifest).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use convenio_model::SeededEntropy;
+    use convenio_seal::NodeKeys;
+    use prost::Message;
+
+    use super::*;
+
+    #[test]
+    fn repro_which_of_two_manifests_counts_does_not_depend_on_their_order() {
+        let manifest = |seed| {
+            let keys = NodeKeys::generate(&SeededEntropy::new(seed)).manifest("sv", "node.sv.example", 2);
+            ManifestKeys::parse(&keys.encode_to_vec()).unwrap()
+        };
+        let book = |seeds: [u64; 2]| {
+            let book = KeyBook::default();
+            let added = seeds.map(|seed| book.add(manifest(seed)));
+            assert_eq!(added, [true, false]);
+            book
+        };
+        let (one, other) = (book([1, 2]), book([2, 1]));
+        let version = |book: &KeyBook| book.ring("node.sv.example").version(2).cloned();
+        assert_eq!(version(&one), version(&other));
+        // What either of them signed is judged by its key, whichever counts.
+        for seed in [1, 2] {
+            let id = manifest(seed).record.key_id();
+            assert!(one.record("node.sv.example", &id).is_some() && other.record("node.sv.example", &id).is_some());
+        }
+    }
+
+    #[test]
+    fn a_rotation_by_another_party_adds_no_keys() {
+        let manifest = |party: &str, seed, version| {
+            let keys = NodeKeys::generate(&SeededEntropy::new(seed)).manifest(party, "node.sv.example", version);
+            ManifestKeys::parse(&keys.encode_to_vec()).unwrap()
+        };
+        let book = KeyBook::default();
+        book.add_rotated(manifest("sv", 1, 2));
+        assert_eq!(book.len(), 0);
+        assert!(book.add(manifest("sv", 1, 1)));
+        book.add_rotated(manifest("gt", 2, 2));
+        book.add_rotated(manifest("sv", 3, 3));
+        assert_eq!(book.len(), 2);
+    }
 }

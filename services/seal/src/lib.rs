@@ -31,5 +31,5 @@ pub use origin::{BadOrigin, LogOrigin, log_origin};
 pub use root::{RatifiedBy, RootError, RootSet};
 pub use root::{ratify_envelope, ratify_from, self_described_roots, sign_ratification, verify_ratify};
 pub use statement::{EntryError, OpenEntry, open_entry, seal_entry, verify_entry};
-pub use trust::{PinnedCheckpoint, TrustError, TrustFile, TrustedAgreement};
+pub use trust::{PinnedCheckpoint, TrustError, TrustFile, TrustedAgreement, TrustedNode};
 pub use vault::{DataKeyId, Vault, VaultError, WrappingKey};

@@ -4,16 +4,18 @@
 //! # comment
 //! agreement <id> <digest, 64 hexadecimal digits>
 //! root <party> <k> <SPKI in base64> …
+//! node <party> <node>
 //! checkpoint <origin> <size> <root in base64>
 //! ```
 //!
+//! A `node` line says whose a node is; a party, or a node, that no such line names is not bound by one.
 //! One item a line, single spaces, `\n` line ends; empty lines and lines that begin with `#` say nothing.
 
 use std::fmt;
 
 use crate::encoding::{base64, decimal, hex32, unbase64};
 use crate::key::PublicKey;
-use crate::name::is_agreement;
+use crate::name::{is_agreement, is_node, is_party};
 use crate::origin::LogOrigin;
 use crate::root::RootSet;
 
@@ -27,6 +29,15 @@ pub struct TrustedAgreement {
     pub id: String,
     /// Digest of the pack.
     pub digest: [u8; 32],
+}
+
+/// A node that a party runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedNode {
+    /// Party.
+    pub party: String,
+    /// Name of the node.
+    pub node: String,
 }
 
 /// A state of a log that is known from outside.
@@ -47,6 +58,8 @@ pub struct TrustFile {
     pub agreements: Vec<TrustedAgreement>,
     /// Roots, one set for each party.
     pub roots: Vec<RootSet>,
+    /// Whose nodes are; each node once.
+    pub nodes: Vec<TrustedNode>,
     /// Pinned checkpoints, one for each log and size.
     pub checkpoints: Vec<PinnedCheckpoint>,
 }
@@ -68,7 +81,7 @@ pub enum TrustFault {
     #[error("longer than 256 KiB")]
     TooLarge,
     /// The line begins with no known word.
-    #[error("begins with none of `agreement`, `root`, `checkpoint`")]
+    #[error("begins with none of `agreement`, `root`, `node`, `checkpoint`")]
     Keyword,
     /// The line has too many or too few fields.
     #[error("has the wrong number of fields")]
@@ -114,11 +127,19 @@ impl TrustFile {
         self.roots.iter().find(|roots| roots.party() == party)
     }
 
+    /// Whether that node may be the party's: no line speaks of either, or one names both.
+    #[must_use]
+    pub fn allows(&self, party: &str, node: &str) -> bool {
+        let mut named = self.nodes.iter().filter(|known| known.party == party || known.node == node).peekable();
+        named.peek().is_none() || named.any(|known| known.party == party && known.node == node)
+    }
+
     fn line(&mut self, line: &str) -> Result<(), TrustFault> {
         let fields: Vec<&str> = line.split(' ').collect();
         match fields.as_slice() {
             ["agreement", rest @ ..] => push_new(&mut self.agreements, agreement(rest)?, |a, b| a == b),
             ["root", rest @ ..] => push_new(&mut self.roots, root(rest)?, |a, b| a.party() == b.party()),
+            ["node", rest @ ..] => push_new(&mut self.nodes, node(rest)?, |a, b| a.node == b.node),
             ["checkpoint", rest @ ..] => {
                 push_new(&mut self.checkpoints, checkpoint(rest)?, |a, b| a.origin == b.origin && a.size == b.size)
             }
@@ -145,12 +166,23 @@ fn agreement(fields: &[&str]) -> Result<TrustedAgreement, TrustFault> {
 
 fn root(fields: &[&str]) -> Result<RootSet, TrustFault> {
     let [party, threshold, keys @ ..] = fields else { return Err(TrustFault::Fields) };
-    if !crate::name::is_party(party) {
+    if !is_party(party) {
         return Err(TrustFault::Field("party"));
     }
     let threshold = decimal(threshold).and_then(|k| usize::try_from(k).ok()).ok_or(TrustFault::Field("k"))?;
     let keys = keys.iter().map(|key| PublicKey::from_spki_base64(key)).collect::<Result<_, _>>();
     RootSet::new(party, threshold, keys.map_err(|_| TrustFault::Field("spki"))?).map_err(|_| TrustFault::RootSet)
+}
+
+fn node(fields: &[&str]) -> Result<TrustedNode, TrustFault> {
+    let [party, node] = fields else { return Err(TrustFault::Fields) };
+    if !is_party(party) {
+        return Err(TrustFault::Field("party"));
+    }
+    if !is_node(node) {
+        return Err(TrustFault::Field("node"));
+    }
+    Ok(TrustedNode { party: (*party).into(), node: (*node).into() })
 }
 
 fn checkpoint(fields: &[&str]) -> Result<PinnedCheckpoint, TrustFault> {
@@ -171,6 +203,9 @@ impl fmt::Display for TrustFile {
             write!(f, "root {} {}", roots.party(), roots.threshold())?;
             roots.keys().iter().try_for_each(|key| write!(f, " {}", key.spki_base64()))?;
             writeln!(f)?;
+        }
+        for TrustedNode { party, node } in &self.nodes {
+            writeln!(f, "node {party} {node}")?;
         }
         for PinnedCheckpoint { origin, size, root } in &self.checkpoints {
             writeln!(f, "checkpoint {origin} {size} {}", base64(root))?;

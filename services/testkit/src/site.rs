@@ -187,6 +187,7 @@ file = "node.log"
         let trust = TrustFile {
             agreements: packs.map(|p| TrustedAgreement { id: p.id().into(), digest: p.digest() }).collect(),
             roots: vec![self.treaty.origin.roots.clone(), self.treaty.destination.roots.clone()],
+            nodes: vec![self.treaty.origin.trusted(), self.treaty.destination.trusted()],
             checkpoints: Vec::new(),
         };
         fs::write(self.trust(), trust.to_string()).unwrap();

@@ -11,6 +11,7 @@ use convenio_seal::key::SigningKey;
 use convenio_seal::manifest::NodeKeys;
 use convenio_seal::origin::log_origin;
 use convenio_seal::root::{RatifiedBy, RootSet, sign_ratification};
+use convenio_seal::trust::TrustedNode;
 use convenio_wire::exchange::v1::EpochAuthorisation;
 use prost::Message;
 
@@ -91,6 +92,11 @@ impl Party {
         let roots = RootSet::new(party, 2, root_keys.iter().map(SigningKey::public).collect()).unwrap();
         let keys = Arc::new(NodeKeys::generate(&entropy));
         Self { party: party.into(), node: format!("node.{party}.example"), root_keys, roots, keys }
+    }
+
+    /// The line of a trust file that says whose its node is.
+    pub(crate) fn trusted(&self) -> TrustedNode {
+        TrustedNode { party: self.party.clone(), node: self.node.clone() }
     }
 
     pub(crate) fn signers(&self) -> [&SigningKey; 2] {

@@ -72,13 +72,15 @@ pub(super) fn run(args: Args) -> Result<u8, Unusable> {
 fn text(found: &receipt::CheckedReceipt) -> String {
     let pinned = if found.pinned { ", pinned" } else { "" };
     format!(
-        "record {} stands at {} #{}\n  issued by {} for {}, stated {}\n  mirrored by {} at the latest at {} ({} entries{pinned})\n  \
+        "record {} stands at {} #{}\n  issued by {} ({}) for {} ({}), stated {}\n  mirrored by {} at the latest at {} ({} entries{pinned})\n  \
          agreement {}; {} of {} parts in the receipt match\n  delivered is not decided: an OUTCOME in the recipient's log decides",
         found.record_id,
         found.place.origin,
         found.place.index,
         found.issuer,
+        found.issuer_party,
         found.recipient,
+        found.recipient_party,
         found.stated,
         found.mirror,
         found.mirrored,

@@ -21,8 +21,12 @@ pub struct CheckedReceipt {
     pub place: Place,
     /// Node that issued it.
     pub issuer: String,
+    /// Party whose roots authorised the issuer's keys.
+    pub issuer_party: String,
     /// Node that it is for.
     pub recipient: String,
+    /// Party whose roots authorised the keys of the mirror.
+    pub recipient_party: String,
     /// Log time as its issuer says, RFC 3339.
     pub stated: String,
     /// When the recipient's mirror held it at the latest, by the mirror's clock, RFC 3339.
@@ -85,7 +89,10 @@ pub fn check(receipt: &Receipt, trust: &TrustFile) -> Result<CheckedReceipt, Ref
     proved(&receipt.record, &origin, &issuer)?;
     let keys = in_force(&issuer, index).ok_or_else(|| refuse("KEYS", "no keys were in force at the record's index"))?;
     verify_entry(&record, &keys.record).map_err(|error| refuse("SIGNATURE", error))?;
-    let (mirror, seconds) = mirrored(receipt, &origin, trust)?;
+    let (mirror, mirror_keys, seconds) = mirrored(receipt, &origin, trust)?;
+    if keys.party == mirror_keys.party {
+        return Err(refuse("PARTIES", "one party authorised the keys of both nodes: nobody else held the record"));
+    }
     let commitments = match &statement.body {
         Some(Body::Record(record)) => record.commitments.as_slice(),
         Some(Body::Outcome(outcome)) => outcome.commitments.as_slice(),
@@ -100,7 +107,9 @@ pub fn check(receipt: &Receipt, trust: &TrustFile) -> Result<CheckedReceipt, Ref
         record_id: hex::encode(&statement.record_id),
         place: Place::new(&statement.log_origin, index),
         issuer: statement.issuer.clone(),
+        issuer_party: keys.party.clone(),
         recipient: statement.recipient.clone(),
+        recipient_party: mirror_keys.party,
         stated: moment::rfc3339(statement.time_ms),
         mirrored: moment::rfc3339(seconds.saturating_mul(1_000)),
         mirror,
@@ -136,13 +145,19 @@ fn chain(entries: &[Proved], origin: &LogOrigin, trust: &TrustFile) -> Result<Ch
                 let roots = trust.roots_of(&before.party);
                 let roots = roots.ok_or_else(|| refuse("ROOTS", "the trust file names no roots of that party"))?;
                 let keys = verify_key_rotate(rotate, roots).map_err(|error| refuse("ROOTS", error))?;
-                if keys.node != before.node || keys.version <= before.version {
+                if (&keys.node, &keys.party) != (&before.node, &before.party) || keys.version <= before.version {
                     return Err(refuse("KEYS", "new keys of another node, or of no later version"));
                 }
                 keys
             }
             _ => return Err(refuse("KEYS", "neither EPOCH_OPEN at index 0 nor KEY_ROTATE after it")),
         };
+        if !trust.allows(&keys.party, &keys.node) {
+            return Err(refuse(
+                "NODE",
+                "the trust file does not name the node as one of the party that authorised its keys",
+            ));
+        }
         verify_entry(&open, &keys.record).map_err(|error| refuse("SIGNATURE", error))?;
         found.push((proved.proof.index(), keys));
     }
@@ -184,8 +199,8 @@ fn in_force(keys: &Chain, index: u64) -> Option<&ManifestKeys> {
     keys.iter().rev().find(|(from, _)| *from <= index).map(|(_, keys)| keys)
 }
 
-/// The recipient's mirror cosigned the head: its name and its time, Unix seconds.
-fn mirrored(receipt: &Receipt, origin: &LogOrigin, trust: &TrustFile) -> Result<(String, u64), Refused> {
+/// The recipient's mirror cosigned the head: its name, its keys and its time, Unix seconds.
+fn mirrored(receipt: &Receipt, origin: &LogOrigin, trust: &TrustFile) -> Result<(String, ManifestKeys, u64), Refused> {
     let first = receipt.recipient.first().and_then(|entry| open_entry(&entry.entry).ok());
     let reverse: LogOrigin = first
         .and_then(|entry| entry.statement.log_origin.parse().ok())
@@ -204,7 +219,7 @@ fn mirrored(receipt: &Receipt, origin: &LogOrigin, trust: &TrustFile) -> Result<
         let key = VerifierKey::new(&name, SignatureType::CosignatureV1, keys.mirror.raw());
         let key = key.map_err(|error| refuse("MIRROR", error))?;
         let time = cosignature::verify(signed, &key).map_err(|error| refuse("MIRROR", error))?;
-        return Ok((name, time));
+        return Ok((name, keys, time));
     }
     Err(refuse("MIRROR", "no mirror of the recipient that its roots authorise cosigned the head"))
 }

@@ -112,7 +112,7 @@ fn check_entry(scope: &Scope<'_>, line: &LogLine, index: u64, bytes: &[u8], out:
     if let Some(Body::KeyRotate(rotate)) = &opened.statement.body {
         // What follows is signed by these; whether the rotation is in order is seen when the log is walked.
         if let Ok(keys) = rotated(rotate, line, scope.trust) {
-            scope.book.add(keys);
+            scope.book.add_rotated(keys);
         }
     }
     let mut key = 0;

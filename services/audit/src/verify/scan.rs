@@ -130,7 +130,7 @@ impl Scanned {
                 if let Some(Body::KeyRotate(rotate)) = &statement.body
                     && let Ok(keys) = rotated(rotate, &self.line, scope.trust)
                 {
-                    scope.book.add(keys);
+                    scope.book.add_rotated(keys);
                 }
             }
             self.mark(scope, chunk);

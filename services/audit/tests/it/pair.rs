@@ -134,6 +134,23 @@ impl Pair {
         pair
     }
 
+    /// Opens a node's log anew by another party's root. Only while nothing but its beginning stands in it.
+    pub fn usurp(&mut self, node: usize, party: &str, root: &SigningKey) {
+        let authorisation = EpochAuthorisation {
+            log_origin: origin(node),
+            epoch: 1,
+            reason: "first".into(),
+            key_manifest: self.nodes[node].keys.manifest(party, node_name(node), 1).encode_to_vec(),
+            ..Default::default()
+        };
+        let (_, open) = epoch_open_from(&authorise_epoch(&authorisation, &[root]).unwrap()).unwrap();
+        let statement = convenio_seal::open_entry(&self.nodes[node].log[0]).unwrap().statement;
+        let statement = Statement { body: Some(Body::EpochOpen(open)), ..statement };
+        self.nodes[node].log[0] = seal_entry(&statement, &self.nodes[node].keys.record).unwrap();
+        self.nodes[node].cosigned.clear();
+        self.deliver(node);
+    }
+
     pub fn ratification(&self, of: usize) -> Envelope {
         let root = &self.nodes[of].root;
         let said = RatifiedBy {

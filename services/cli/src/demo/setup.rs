@@ -119,7 +119,13 @@ impl Layout {
         let agreement = format!("{}={}", pack.id(), hex::encode(pack.digest()));
         convenio(|command| {
             command.args(["trust", "--agreement", &agreement]);
-            command.arg("--root").arg(&self.origin.roots).arg("--root").arg(&self.destination.roots);
+            for state in [&self.origin, &self.destination] {
+                command
+                    .arg("--root")
+                    .arg(&state.roots)
+                    .arg("--node")
+                    .arg(format!("{}={}", state.state.id, state.state.node));
+            }
             command.arg("--out").arg(self.trust())
         })
     }

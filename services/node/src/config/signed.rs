@@ -118,6 +118,12 @@ pub(super) fn ratifications(
         }
         for (party, node) in [(&file.party, &file.node), (&partner.party, &partner.node)] {
             let roots = roots_of(source, file, trust, party)?;
+            if !trust.allows(party, node) {
+                let path = source.resolve(&file.trust);
+                return Err(
+                    source.error("trust", format!("{}: does not name {node} as a node of {party}", path.display()))
+                );
+            }
             ratified(&folder, &envelopes, pack, node, roots)?;
         }
     }

@@ -33,6 +33,7 @@ impl States {
         let trust = TrustFile {
             agreements: vec![TrustedAgreement { id: AGREEMENT.into(), digest: pack.digest() }],
             roots: roots.iter().map(|(set, _)| set.clone()).collect(),
+            nodes: Vec::new(),
             checkpoints: Vec::new(),
         };
         fs::write(states.dir.path().join("trust"), trust.to_string()).unwrap();

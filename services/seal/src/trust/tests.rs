@@ -12,6 +12,7 @@ fn trust() -> TrustFile {
     TrustFile {
         agreements: vec![TrustedAgreement { id: "sv-ca".into(), digest: [0xab; 32] }],
         roots: vec![RootSet::new("sv", 2, vec![key(1), key(2)]).unwrap(), RootSet::new("ca", 1, vec![key(3)]).unwrap()],
+        nodes: vec![TrustedNode { party: "sv".into(), node: "node.sv.example".into() }],
         checkpoints: vec![PinnedCheckpoint {
             origin: "node.sv.example/agreements/sv-ca/to/node.ca.example/1".parse().unwrap(),
             size: 7,
@@ -53,6 +54,9 @@ fn a_bad_line_is_named() {
         (format!("root sv 3 {k1} {k2}"), TrustFault::RootSet),
         (format!("root sv 2 {k1} {k1}"), TrustFault::RootSet),
         (format!("root sv 1 {}", &k1[1..]), TrustFault::Field("spki")),
+        ("node sv".to_owned(), TrustFault::Fields),
+        ("node SV node.sv.example".to_owned(), TrustFault::Field("party")),
+        ("node sv node/sv".to_owned(), TrustFault::Field("node")),
         (format!("checkpoint {origin} 7"), TrustFault::Fields),
         (format!("checkpoint {origin}/ 7 {hash}"), TrustFault::Field("origin")),
         (format!("checkpoint {origin} -7 {hash}"), TrustFault::Field("size")),
@@ -64,11 +68,31 @@ fn a_bad_line_is_named() {
 }
 
 #[test]
+fn a_node_line_binds_a_node_to_its_party_and_a_party_to_its_nodes() {
+    let trust =
+        TrustFile::parse("node sv node.sv.example\nnode sv second.sv.example\nnode ca node.ca.example\n").unwrap();
+    for (party, node, allowed) in [
+        ("sv", "node.sv.example", true),
+        ("sv", "second.sv.example", true),
+        ("sv", "other.sv.example", false),
+        ("ca", "node.sv.example", false),
+        ("gt", "node.sv.example", false),
+        ("gt", "node.gt.example", true),
+    ] {
+        assert_eq!(trust.allows(party, node), allowed, "{party} {node}");
+    }
+    // Files written before there was such a line bind nobody.
+    assert!(TrustFile::default().allows("ca", "node.sv.example"));
+    let twice = TrustFile::parse("node sv node.sv.example\nnode ca node.sv.example\n");
+    assert_eq!(twice, Err(TrustError { line: 2, fault: TrustFault::Repeated }));
+}
+
+#[test]
 fn repeated_lines_and_long_files_are_refused() {
     let text = trust().to_string();
     for line in text.lines() {
         let repeated = TrustFile::parse(&format!("{text}{line}\n"));
-        assert_eq!(repeated, Err(TrustError { line: 5, fault: TrustFault::Repeated }));
+        assert_eq!(repeated, Err(TrustError { line: 6, fault: TrustFault::Repeated }));
     }
     let long = "#".repeat(MAX_TRUST + 1);
     assert_eq!(TrustFile::parse(&long), Err(TrustError { line: 0, fault: TrustFault::TooLarge }));
@@ -76,7 +100,7 @@ fn repeated_lines_and_long_files_are_refused() {
 
 proptest! {
     #[test]
-    fn no_text_panics(text in "((agreement|root|checkpoint) [ -~]{0,30}\n){0,4}\\PC{0,20}") {
+    fn no_text_panics(text in "((agreement|root|node|checkpoint) [ -~]{0,30}\n){0,4}\\PC{0,20}") {
         if let Ok(file) = TrustFile::parse(&text) {
             prop_assert_eq!(TrustFile::parse(&file.to_string()), Ok(file));
         }

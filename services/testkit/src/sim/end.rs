@@ -101,6 +101,7 @@ impl World {
         let trust = TrustFile {
             agreements: agreements.map(|(p, ..)| TrustedAgreement { id: p.id().into(), digest: p.digest() }).collect(),
             roots: self.accord.roots(),
+            nodes: self.accord.parties.iter().map(treaty::Party::trusted).collect(),
             checkpoints: Vec::new(),
         };
         for state in 0..self.states.len() {
