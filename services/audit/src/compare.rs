@@ -6,7 +6,7 @@ use convenio_seal::TrustFile;
 use serde::Serialize;
 
 use crate::audit::Options;
-use crate::history::{At, History, SubjectView, Visit};
+use crate::history::{At, Exchange, History, SubjectView, Visit};
 use crate::problem::{Check, Problem, Problems, Unusable};
 use crate::replay;
 pub use crate::verify::COLLUSION;
@@ -59,22 +59,30 @@ pub fn compare(a: &Path, b: &Path, trust: &TrustFile) -> Result<Comparison, Unus
     of(&a, &b, &options)
 }
 
-/// The comparison; both sides are replayed if the bundles agree on the logs.
+/// The comparison; both sides are replayed if the bundles agree on the logs. What an exporter exchanges with third states is
+/// no matter of the two: its partner holds nothing of it. What both activated follows from the entries that they share.
 pub(crate) fn of(a: &Checked, b: &Checked, options: &Options) -> Result<Comparison, Unusable> {
     let mut problems = Problems::default();
-    if a.packs.keys().ne(b.packs.keys()) {
-        problems.push(Problem::new(Check::Compare, "the bundles hold different agreement versions"));
-    }
-    let mut logs: Vec<LogComparison> = a.logs.iter().map(|log| one(a, log, b, &mut problems)).collect();
-    for log in b.logs.iter().filter(|log| a.logs.iter().all(|own| own.line().name != log.line().name)) {
+    let exporters = [&a.verification.exporter, &b.verification.exporter];
+    let between = |log: &&CheckedLog| {
+        let origin = &log.line().origin;
+        exporters[0] == exporters[1] || [&origin.issuer, &origin.recipient].iter().all(|node| exporters.contains(node))
+    };
+    let mut logs: Vec<LogComparison> = a.logs.iter().filter(between).map(|log| one(a, log, b, &mut problems)).collect();
+    for log in b.logs.iter().filter(between).filter(|log| a.logs.iter().all(|own| own.line().name != log.line().name)) {
         let mut other = one(b, log, a, &mut problems);
         std::mem::swap(&mut other.a_size, &mut other.b_size);
         logs.push(other);
     }
     logs.sort_by(|x, y| x.origin.cmp(&y.origin));
+    if logs.is_empty() && a.verification.holds && b.verification.holds {
+        let text = "the exporters have no log between them: there is nothing to compare";
+        problems.push(Problem::new(Check::Compare, text).because("NOTHING_IN_COMMON"));
+    }
     let mut compared = Compared { placements: 0, problems: &mut problems };
     if compared.problems.count() == 0 && a.verification.holds && b.verification.holds {
-        for exchange in replay::exchanges(a) {
+        let shared = |exchange: &Exchange| logs.iter().any(|log| exchange.origin_logs.contains(&log.origin));
+        for exchange in replay::exchanges(a).into_iter().filter(shared) {
             replay::run(a, Some(b), &exchange, &At::End, options, &mut compared)?;
         }
     }
@@ -113,7 +121,13 @@ fn one(own: &Checked, log: &CheckedLog, other: &Checked, problems: &mut Problems
     let size = log.line().size;
     let mut found = LogComparison { origin: name.clone(), a_size: size, b_size: 0, common: 0, undelivered: size };
     let Some(twin) = other.logs.iter().find(|twin| twin.line().name == *name) else {
-        problems.push(Problem::new(Check::Compare, "the log is in one bundle only").of(name));
+        // An epoch that was opened after the other export, or of which nothing was delivered before it, is no fault.
+        let later = other.logs.iter().any(|earlier| earlier.continued_by(log));
+        let known = log.delivered > 0 || log.line().origin.issuer == other.verification.exporter;
+        if known && !later {
+            problems
+                .push(Problem::new(Check::Compare, "the log is in one bundle only").because("LOG_MISSING").of(name));
+        }
         return found;
     };
     found.b_size = twin.line().size;

@@ -214,6 +214,19 @@ impl CheckedLog {
         &self.scanned.line
     }
 
+    /// Whether another log goes the other way between the same nodes, under the same agreement.
+    pub(crate) fn reverse_of(&self, other: &CheckedLog) -> bool {
+        let (own, other) = (&self.line().origin, &other.line().origin);
+        own.issuer == other.recipient && own.recipient == other.issuer && own.agreement == other.agreement
+    }
+
+    /// Whether another log is a later epoch of this one.
+    pub(crate) fn continued_by(&self, other: &CheckedLog) -> bool {
+        let (own, other) = (&self.line().origin, &other.line().origin);
+        let same = own.issuer == other.issuer && own.recipient == other.recipient && own.agreement == other.agreement;
+        same && own.epoch < other.epoch
+    }
+
     /// Why an entry says nothing; none if it does.
     pub(crate) fn void(&self, index: u64, meta: &Meta) -> Option<&'static str> {
         if let Some(reason) = meta.fault.reason() {
@@ -222,7 +235,7 @@ impl CheckedLog {
         if valid_at(&self.keys, index).is_none_or(|valid| valid.mark != meta.key) {
             return Some("KEY_NOT_VALID");
         }
-        let taken = self.revoked.iter().any(|revoked| revoked.takes(&self.line().name, meta.key, index));
+        let taken = self.revoked.iter().any(|revoked| revoked.takes(self.line(), meta.key, index));
         taken.then_some("REVOKED_KEY")
     }
 
@@ -260,10 +273,5 @@ pub(crate) fn partner<'l>(log: &CheckedLog, logs: &'l [CheckedLog], epoch: u64) 
 }
 
 pub(crate) fn partner_at(log: &CheckedLog, logs: &[CheckedLog], epoch: u64) -> Option<usize> {
-    let own = &log.line().origin;
-    logs.iter().position(|other| {
-        let other = &other.line().origin;
-        let reverse = other.issuer == own.recipient && other.recipient == own.issuer;
-        reverse && other.agreement == own.agreement && other.epoch == epoch
-    })
+    logs.iter().position(|other| log.reverse_of(other) && other.line().origin.epoch == epoch)
 }

@@ -48,7 +48,31 @@ pub(super) fn check(
 ) {
     check_policy(bundle, packs, book, problems);
     for pack in packs.values() {
-        check_ratifications(bundle, trust, pack, openings, problems);
+        let nodes = check_ratifications(bundle, trust, pack, problems);
+        let logs = bundle.manifest().logs.iter().zip(openings);
+        for (line, opening) in logs.filter(|(line, _)| line.origin.agreement == pack.id()) {
+            check_nodes(line, &opening.keys.party, pack, &nodes, problems);
+        }
+    }
+}
+
+/// A log goes from the node that one party of its agreement ratified to the node that the other did.
+fn check_nodes(line: &LogLine, issuer: &str, pack: &Pack, nodes: &BTreeMap<&str, String>, problems: &mut Problems) {
+    let mut bad = |text: String| {
+        problems.push(Problem::new(Check::Agreement, text).because("OTHER_PARTY").of(&line.name).entry(0));
+    };
+    let Some(own) = pack.parties().iter().find(|party| party.id == issuer) else {
+        return bad(format!("opened by roots of `{issuer}`, which is no party of the agreement"));
+    };
+    for party in pack.parties() {
+        let (node, what) = match party.id == own.id {
+            true => (&line.origin.issuer, "issued by"),
+            false => (&line.origin.recipient, "for"),
+        };
+        // Of a party without a good ratification is told where it is missing.
+        if nodes.get(&*party.id).is_some_and(|ratified| ratified != node) {
+            bad(format!("{what} `{node}`, which is not the node that `{}` ratified", party.id));
+        }
     }
 }
 
@@ -78,7 +102,14 @@ fn load(bundle: &Bundle, prefix: &str, problems: &mut Problems) -> Option<Pack> 
     }
 }
 
-fn check_ratifications(bundle: &Bundle, trust: &TrustFile, pack: &Pack, openings: &[Opening], problems: &mut Problems) {
+/// Checks that every party ratified a pack; returns the nodes that they named.
+fn check_ratifications<'p>(
+    bundle: &Bundle,
+    trust: &TrustFile,
+    pack: &'p Pack,
+    problems: &mut Problems,
+) -> BTreeMap<&'p str, String> {
+    let mut nodes = BTreeMap::new();
     for party in pack.parties() {
         let path = format!("ratifications/{}/{}.dsse.json", hex::encode(pack.digest()), party.id);
         let Some(bytes) = bundle.read(&path, MAX_SMALL, problems) else { continue };
@@ -93,16 +124,16 @@ fn check_ratifications(bundle: &Bundle, trust: &TrustFile, pack: &Pack, openings
         });
         match said {
             Ok(said) => {
-                let issuers = openings.iter().map(|opening| &opening.keys);
-                let own = issuers.filter(|issuer| issuer.party == party.id).all(|issuer| issuer.node == said.node);
-                if said.digest != pack.digest() || said.agreement != pack.id() || !own {
-                    let text = "ratifies another agreement, or for another node";
-                    problems.push(Problem::new(Check::Agreement, text).at(path));
+                if said.digest != pack.digest() || said.agreement != pack.id() {
+                    problems.push(Problem::new(Check::Agreement, "ratifies another agreement").at(path));
+                } else {
+                    nodes.insert(&*party.id, said.node);
                 }
             }
             Err(text) => problems.push(Problem::new(Check::Agreement, text).at(path)),
         }
     }
+    nodes
 }
 
 /// The policy must name a key of every log, mirrors that roots authorised, the pack's own witnesses, and nothing else. A

@@ -106,7 +106,7 @@ pub(super) fn by_log(with: &Context<'_>, log: &CheckedLog, signed: &SignedCheckp
     let name = &log.line().name;
     let version = log_signed(signed, name, with.issuer, from)?;
     let key = with.issuer.version(version).map(|keys| keys.log.key_id()).unwrap_or_default();
-    if with.revoked.iter().any(|revoked| revoked.forbids("log", &key, name, size)) {
+    if with.revoked.iter().any(|revoked| revoked.forbids("log", &key, log.line(), size)) {
         return Err("signed by a log key that was revoked before that size".into());
     }
     Ok(())
@@ -124,7 +124,7 @@ pub(super) fn cosignatures(
     let counts = |cosigned: &Cosigned| {
         let id = cosigned.public.key_id();
         let r#use = if cosigned.mirror { "mirror" } else { "witness" };
-        !with.revoked.iter().any(|revoked| revoked.forbids(r#use, &id, &line.name, size))
+        !with.revoked.iter().any(|revoked| revoked.forbids(r#use, &id, line, size))
     };
     Ok(found.into_iter().filter(counts).collect())
 }

@@ -1,13 +1,14 @@
 //! What concerns one record wherever it stands: ids that repeat, parts that are gone, erasures. Spooled by record id, so
 //! that only a small share of the records is in memory at a time.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::CheckedLog;
 use super::shares::{Shares, Writer};
-use crate::bundle::on_every_core;
+use crate::bundle::{on_every_core, sha256};
 use crate::problem::{Check, Problem, Problems};
 
 /// Bytes of an item.
@@ -104,27 +105,33 @@ impl Id {
 }
 
 /// The items by share, on disk.
-pub(super) struct Spool(Shares);
+pub(super) struct Spool {
+    shares: Shares,
+    /// What spreads the ids: whoever chooses these cannot choose their shares.
+    salt: [u8; 32],
+}
 
 impl Spool {
-    /// A spool that so many logs fill side by side.
-    pub(super) fn create(path: &Path, logs: usize) -> io::Result<Self> {
-        Shares::create(path, SHARES, logs).map(Self)
+    /// A spool that so many logs fill side by side. `salt` follows from all that the bundle holds: its digest.
+    pub(super) fn create(path: &Path, logs: usize, salt: [u8; 32]) -> io::Result<Self> {
+        Ok(Self { shares: Shares::create(path, SHARES, logs)?, salt })
     }
 
     /// Takes items.
     pub(super) fn batch(&self) -> Batch<'_> {
-        Batch(self.0.writer())
+        Batch(self.shares.writer(), self.salt)
     }
 }
 
 /// Gathers what goes to the spool.
-pub(super) struct Batch<'s>(Writer<'s>);
+pub(super) struct Batch<'s>(Writer<'s>, [u8; 32]);
 
 impl Batch<'_> {
     pub(super) fn push(&mut self, id: &Id) -> io::Result<()> {
-        // The last byte of a UUIDv7 is random.
-        let share = usize::from(id.record_id[15]) % SHARES;
+        let mut salted = [0; 48];
+        salted[..32].copy_from_slice(&self.1);
+        salted[32..].copy_from_slice(&id.record_id);
+        let share = usize::from(sha256(&salted)[0]) % SHARES;
         self.0.push(share, |block| {
             block.extend_from_slice(&id.write());
             Ok(())
@@ -180,7 +187,7 @@ struct Checker<'c> {
 impl Checker<'_> {
     fn share(&mut self, spool: &Spool, share: usize) -> io::Result<()> {
         let mut ids: Vec<Id> = Vec::new();
-        spool.0.read(share, |block| {
+        spool.shares.read(share, |block| {
             ids.extend(block.as_chunks::<ROW>().0.iter().map(Id::read));
             Ok(())
         })?;
@@ -195,59 +202,64 @@ impl Checker<'_> {
         Problem::new(check, text).because(reason).of(&self.logs[id.log].line().name).entry(id.index)
     }
 
+    /// Everything of one record, in time that grows with its number: an issuer may give one id to any number of entries.
     fn record(&mut self, all: &[Id]) {
-        let entries = || all.iter().filter(|id| matches!(id.what, What::Entry { .. }));
-        for (at, id) in entries().enumerate().skip(1) {
-            for before in entries().take(at) {
-                self.repeated(before, id);
-            }
+        let of = |id: &Id| &self.logs[id.log].line().origin;
+        let mut entries: Vec<&Id> = all.iter().filter(|id| matches!(id.what, What::Entry { .. })).collect();
+        entries.sort_by_cached_key(|id| {
+            let origin = of(id);
+            (&origin.issuer, &origin.agreement, &origin.recipient, origin.epoch, id.index)
+        });
+        for direction in entries.chunk_by(|a, b| {
+            let (a, b) = (of(a), of(b));
+            (&a.issuer, &a.agreement, &a.recipient) == (&b.issuer, &b.agreement, &b.recipient)
+        }) {
+            self.repeated(direction);
         }
-        for id in entries() {
-            self.missing(id, all);
+        let told = Told::of(all, self.logs, self.exporter);
+        for id in &entries {
+            self.missing(id, &told);
         }
         for id in all.iter().filter(|id| matches!(id.what, What::Answer { .. })) {
-            self.answer(id, all);
+            self.answer(id, &told);
         }
     }
 
     /// One id stands twice in a direction only where its record was re-issued after its epoch was lost.
-    fn repeated(&mut self, before: &Id, after: &Id) {
-        let direction = |id: &Id| {
-            let origin = &self.logs[id.log].line().origin;
-            (&origin.issuer, &origin.agreement, &origin.recipient, origin.epoch)
-        };
-        let (a, b) = (direction(before), direction(after));
-        if (a.0, a.1, a.2) != (b.0, b.1, b.2) {
-            return;
+    fn repeated(&mut self, direction: &[&Id]) {
+        let epoch = |id: &Id| self.logs[id.log].line().origin.epoch;
+        let mut counted = false;
+        let mut found = Vec::new();
+        for pair in direction.windows(2) {
+            let [earlier, later] = [pair[0], pair[1]];
+            let (What::Entry { superseded, peer, .. }, What::Entry { peer: again, .. }) = (earlier.what, later.what)
+            else {
+                continue;
+            };
+            counted |= !superseded;
+            if counted || epoch(earlier) == epoch(later) {
+                let text = "a record id that an earlier entry has";
+                found.push(self.problem(Check::Statement, later, "REPEATED_RECORD", text));
+            } else if peer != again {
+                let text = "re-issued with another position in the partner's log than it had";
+                found.push(self.problem(Check::Epoch, later, "REISSUED_CHANGED", text));
+            }
         }
-        let (earlier, later) = if a.3 <= b.3 { (before, after) } else { (after, before) };
-        let (What::Entry { superseded, peer, .. }, What::Entry { peer: again, .. }) = (earlier.what, later.what) else {
-            return;
-        };
-        if a.3 == b.3 || !superseded {
-            let text = "a record id that an earlier entry has";
-            let problem = self.problem(Check::Statement, later, "REPEATED_RECORD", text);
-            self.problems.push(problem);
-        } else if peer != again {
-            let text = "re-issued with another position in the partner's log than it had";
-            let problem = self.problem(Check::Epoch, later, "REISSUED_CHANGED", text);
-            self.problems.push(problem);
-        }
+        self.problems.extend(found);
     }
 
     /// A part that is not there was erased by an ERASE in one of the logs, or never stored because of its rejection.
-    fn missing(&mut self, id: &Id, all: &[Id]) {
+    fn missing(&mut self, id: &Id, told: &Told) {
         let What::Entry { missing, parts, dropped: false, superseded: false, .. } = id.what else { return };
         if missing == 0 || !self.parts {
             return;
         }
         for part in (0..u32::from(parts.min(16))).filter(|part| missing & (1 << part) != 0) {
-            let ordered = all.iter().any(|id| matches!(id.what, What::Erase { part: own, .. } if own == part));
-            if !ordered {
+            if !told.ordered.contains(&part) {
                 let text = format!("part {part} is missing and no ERASE orders it");
                 let problem = self.problem(Check::Parts, id, "PART_MISSING", text);
                 self.problems.push(problem);
-            } else if self.refused(part, all) {
+            } else if told.last.get(&part).is_some_and(|(.., erased)| !erased) {
                 let text = format!("the exporter refused to erase part {part}, and its own bundle does not hold it");
                 let problem = self.problem(Check::Erasure, id, "ERASED_WHILE_REFUSED", text);
                 self.findings.push(problem);
@@ -255,36 +267,53 @@ impl Checker<'_> {
         }
     }
 
-    /// Whether the exporter answered last that it keeps a part: a hold or minimum retention, which ends with ERASED.
-    fn refused(&self, part: u32, all: &[Id]) -> bool {
-        let own = |id: &&Id| self.logs[id.log].line().origin.issuer == self.exporter;
-        let answers = all.iter().filter(own).filter_map(|id| match id.what {
-            What::Answer { part: of, erased, .. } if of == part => Some((id.log, id.index, erased)),
-            _ => None,
-        });
-        answers.max().is_some_and(|(.., erased)| !erased)
-    }
-
-    fn answer(&mut self, id: &Id, all: &[Id]) {
+    fn answer(&mut self, id: &Id, told: &Told) {
         let What::Answer { part, erased, .. } = id.what else { return };
-        let ordered = all.iter().any(|id| matches!(id.what, What::Erase { part: own, .. } if own == part));
-        if !ordered {
+        if !told.ordered.contains(&part) {
             let text = "answers an ERASE that stands in no log";
             let problem = self.problem(Check::Erasure, id, "ERASE_NOT_ORDERED", text);
             self.findings.push(problem);
         }
         // Only a node's own bundle shows what it still holds.
         let own = self.logs[id.log].line().origin.issuer == self.exporter;
-        let held = all.iter().any(|id| match id.what {
-            What::Entry { missing, parts, dropped, .. } => {
-                part < u32::from(parts.min(16)) && missing & (1 << part) == 0 && !dropped
-            }
-            _ => false,
-        });
-        if erased && own && self.parts && held {
+        if erased && own && self.parts && part < 16 && told.held & (1 << part) != 0 {
             let text = format!("said that part {part} is erased, and its own bundle still holds it");
             let problem = self.problem(Check::Erasure, id, "ERASED_BUT_PRESENT", text);
             self.findings.push(problem);
         }
+    }
+}
+
+/// What is told of the parts of one record.
+#[derive(Default)]
+struct Told {
+    /// Parts that an ERASE orders to be erased.
+    ordered: BTreeSet<u32>,
+    /// The exporter's last answer for each part: its place, and whether it says ERASED. The other is that it keeps it, by a
+    /// hold or minimum retention, which ends with ERASED.
+    last: BTreeMap<u32, (usize, u64, bool)>,
+    /// Parts that the bundle holds, a bit each.
+    held: u16,
+}
+
+impl Told {
+    fn of(all: &[Id], logs: &[CheckedLog], exporter: &str) -> Self {
+        let mut told = Self::default();
+        for id in all {
+            match id.what {
+                What::Entry { missing, parts, dropped: false, .. } => {
+                    told.held |= !missing & ((1u32 << parts.min(16)) - 1) as u16;
+                }
+                What::Entry { .. } => {}
+                What::Erase { part, .. } => drop(told.ordered.insert(part)),
+                What::Answer { part, erased, .. } if logs[id.log].line().origin.issuer == exporter => {
+                    let answer = (id.log, id.index, erased);
+                    let last = told.last.entry(part).or_insert(answer);
+                    *last = answer.max(*last);
+                }
+                What::Answer { .. } => {}
+            }
+        }
+        told
     }
 }

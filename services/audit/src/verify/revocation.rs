@@ -3,15 +3,15 @@
 use std::io;
 
 use convenio_seal::rotation::{revoke_from, verify_revoke};
-use convenio_seal::{Envelope, TrustFile, canonical};
+use convenio_seal::{Envelope, ManifestKeys, TrustFile, canonical};
 use convenio_wire::exchange::v1::statement::Body;
 use convenio_wire::exchange::v1::{KeyRevocation, Revoke};
 
 use super::chunk::key_mark;
 use super::ledger::{Fault, Rows};
 use super::scan::Scanned;
-use crate::bundle::{Bundle, MAX_FILE};
-use crate::keys::{Opening, Ring, rotated};
+use crate::bundle::{Bundle, LogLine, MAX_FILE};
+use crate::keys::{KeyBook, Opening, Ring, rotated};
 use crate::problem::{Check, Problem, Problems};
 
 /// Where in a bundle revocations lie that stand in no log yet.
@@ -37,21 +37,36 @@ pub(crate) struct Revoked {
 }
 
 impl Revoked {
-    /// Whether the revocation takes the key away at this index of a log.
-    pub(crate) fn takes(&self, origin: &str, mark: u64, index: u64) -> bool {
+    /// Whether the revocation takes the key of a log's issuer away at this index.
+    pub(crate) fn takes(&self, line: &LogLine, mark: u64, index: u64) -> bool {
         self.said.r#use == "record"
-            && self.said.log_origin == origin
+            && self.said.node == line.origin.issuer
+            && self.said.log_origin == line.name
             && key_mark(&self.said.key_id) == mark
             && index >= self.said.last_good_size
     }
 
-    /// Whether the key may no longer sign for that many entries of a log.
-    pub(crate) fn forbids(&self, r#use: &str, key_id: &[u8; 32], origin: &str, size: u64) -> bool {
+    /// Whether the key of the issuer, or of a cosigner of the recipient, may no longer sign for that many entries of a log.
+    pub(crate) fn forbids(&self, r#use: &str, key_id: &[u8; 32], line: &LogLine, size: u64) -> bool {
+        let node = if r#use == "log" { &line.origin.issuer } else { &line.origin.recipient };
         self.said.r#use == r#use
+            && self.said.node == *node
             && self.said.key_id[..] == key_id[..]
-            && self.said.log_origin == origin
+            && self.said.log_origin == line.name
             && size > self.said.last_good_size
     }
+}
+
+/// Whether a revocation speaks of another's key: roots take away the keys of their own party's node and no others.
+fn foreign(said: &KeyRevocation, book: &KeyBook) -> bool {
+    let named = |keys: &ManifestKeys| {
+        [("record", &keys.record), ("log", &keys.log), ("mirror", &keys.mirror), ("witness", &keys.witness)]
+            .into_iter()
+            .any(|(r#use, key)| said.r#use == r#use && key.key_id()[..] == said.key_id[..])
+    };
+    let holders = book.named(named);
+    let own = |(party, node): &(String, String)| (party, node) == (&said.party, &said.node);
+    !holders.is_empty() && !holders.iter().any(own)
 }
 
 /// The keys of a log from its opening on, with every rotation that is in order.
@@ -105,9 +120,12 @@ pub(crate) fn valid_at(timeline: &[Valid], index: u64) -> Option<&Valid> {
 pub(super) fn collect(
     bundle: &Bundle,
     logs: &[Scanned],
-    trust: &TrustFile,
+    (trust, book): (&TrustFile, &KeyBook),
     problems: &mut Problems,
+    findings: &mut Problems,
 ) -> io::Result<Vec<Revoked>> {
+    let foreign_key =
+        || Problem::new(Check::Keys, "roots revoke a key that is not their node's").because("REVOCATION_FOREIGN");
     let mut found: Vec<Revoked> = Vec::new();
     let mut add = |said: KeyRevocation, place: Option<(usize, u64)>| {
         let at = found.iter().position(|known| known.said == said).unwrap_or_else(|| {
@@ -125,7 +143,12 @@ pub(super) fn collect(
                 continue;
             }
             match read(revoke, trust) {
-                Ok(said) => add(said, Some((at, index))),
+                Ok(said) if !foreign(&said, book) => add(said, Some((at, index))),
+                Ok(said) => {
+                    // A partner that repeats it does no more than it must.
+                    let own = book.ring(&log.line.origin.issuer).all().any(|keys| keys.party == said.party);
+                    findings.extend(own.then(|| foreign_key().of(&log.line.name).entry(index)));
+                }
                 Err(text) => problems.push(
                     Problem::new(Check::Keys, format!("REVOKE: {text}"))
                         .because("REVOCATION_UNAUTHORISED")
@@ -143,7 +166,8 @@ pub(super) fn collect(
             read(&revoke, trust)
         });
         match said {
-            Ok(said) => add(said, None),
+            Ok(said) if !foreign(&said, book) => add(said, None),
+            Ok(_) => findings.push(foreign_key().at(path)),
             Err(text) => {
                 problems.push(Problem::new(Check::Evidence, text).because("REVOCATION_UNAUTHORISED").at(path));
             }

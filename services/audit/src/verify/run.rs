@@ -117,13 +117,17 @@ impl Run<'_> {
             tree::check(bundle, log, &mut self.problems);
         }
         agreement::check(bundle, self.trust, &packs, &openings, &self.book, &mut self.problems);
-        let revoked = revocation::collect(bundle, &scanned, self.trust, &mut self.problems)?;
+        let revoked = {
+            let known = (self.trust, &self.book);
+            revocation::collect(bundle, &scanned, known, &mut self.problems, &mut self.findings)?
+        };
         let mut logs = self.logs(bundle, scanned, openings, &revoked)?;
-        epochs::check(bundle, &mut logs, self.trust, &mut self.problems);
+        epochs::check(bundle, &mut logs, &mut self.problems);
         self.judged(&mut logs)?;
-        let ids = Spool::create(&work.path("ids"), logs.len())?;
+        let ids = Spool::create(&work.path("ids"), logs.len(), bundle.digest())?;
         self.sequence(&mut logs, &packs, &ids, &work)?;
         self.entries(bundle, &mut logs, &packs, &ids)?;
+        epochs::named(bundle, &logs, self.trust, &mut self.problems);
         revocation::check(&logs, bundle, &revoked, &mut self.problems, &mut self.findings);
         self.outside(bundle, &logs, &packs);
         crate::journal::verify(bundle, &self.book, &mut self.problems);
@@ -180,9 +184,12 @@ impl Run<'_> {
             let log = &logs[at];
             let Some(last) = log.effective.checked_sub(1) else { continue };
             let peer = position(log, last)?.max(position(log, 0)?).max(last_known(&log.scanned.ledger, last)?);
-            if let Some(of) = super::partner_at(log, logs, peer.0) {
-                logs[of].judged = logs[of].judged.max(peer.1.min(logs[of].effective));
-            }
+            let Some(of) = super::partner_at(log, logs, peer.0) else { continue };
+            let closed = |other: &CheckedLog| log.reverse_of(other) && other.continued_by(&logs[of]);
+            let closed: Vec<usize> = (0..logs.len()).filter(|at| closed(&logs[*at])).collect();
+            logs[of].judged = logs[of].judged.max(peer.1.min(logs[of].effective));
+            // Epochs are judged in order: whoever is within one has come to the end of those before it.
+            closed.into_iter().for_each(|at| logs[at].judged = logs[at].effective);
         }
         Ok(())
     }
@@ -224,10 +231,10 @@ impl Run<'_> {
     ) -> io::Result<()> {
         // In the order by which ledgers count them.
         let digests: Vec<[u8; 32]> = packs.keys().copied().collect();
-        let digests = digests.as_slice();
+        let (digests, exporter) = (digests.as_slice(), bundle.manifest().node.as_str());
         let all = &*logs;
         let walked: Vec<io::Result<Walked>> = std::thread::scope(|scope| {
-            let walk = |(at, log)| scope.spawn(move || walk::walk(log, at, all, digests, ids));
+            let walk = |(at, log)| scope.spawn(move || walk::walk((log, at), all, digests, exporter, ids));
             let threads: Vec<_> = all.iter().enumerate().map(walk).collect();
             threads.into_iter().map(|thread| thread.join().expect("a walk does not panic")).collect()
         });
@@ -261,12 +268,8 @@ impl Run<'_> {
     fn entangled(&self, bundle: &Bundle, logs: &[CheckedLog], at: usize) -> io::Result<cross::Entangled> {
         let own = &logs[at].line().origin;
         let (issuer, recipient) = (self.book.ring(&own.recipient), self.book.ring(&own.issuer));
-        let reverse = |log: &CheckedLog| {
-            let origin = &log.line().origin;
-            origin.issuer == own.recipient && origin.recipient == own.issuer && origin.agreement == own.agreement
-        };
         let partners: Vec<Partner<'_>> = (0..logs.len())
-            .filter(|at| reverse(&logs[*at]))
+            .filter(|other| logs[at].reverse_of(&logs[*other]))
             .map(|at| {
                 let context = Context { bundle, issuer: &issuer, recipient: &recipient, revoked: &logs[at].revoked };
                 Partner { at, log: &logs[at], context }
@@ -297,7 +300,7 @@ impl Run<'_> {
                     Some(Quorum { needed: *quorum, keys, deadline_ms })
                 }
             };
-            collusion = collusion.or(witness::independent(bundle, &of, quorum.as_ref(), &mut self.problems));
+            collusion = collusion.or(witness::independent(bundle, &of, logs, quorum.as_ref(), &mut self.problems));
         }
         self.notes.extend(collusion);
     }

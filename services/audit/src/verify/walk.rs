@@ -24,12 +24,14 @@ pub(super) struct Walked {
 
 /// Walks a log; its entries go to `ids`. `digests` are the packs as the ledger counts them.
 pub(super) fn walk(
-    log: &CheckedLog,
-    at: usize,
+    (log, at): (&CheckedLog, usize),
     logs: &[CheckedLog],
     digests: &[[u8; 32]],
+    exporter: &str,
     ids: &Spool,
 ) -> io::Result<Walked> {
+    // An issuer keeps the parts of what was rejected, unless it had to have its log from the partner, who does not.
+    let kept = log.line().origin.issuer == exporter && !logs.iter().any(|later| log.continued_by(later));
     let mut state = Walk { log, logs, digests, out: Walked::default(), peer: (0, 0), active: 0 };
     let mut rows = Rows::new(&log.scanned.ledger, log.scanned.readable);
     let mut decisions = log.outcomes.as_ref().map(Decisions::new);
@@ -48,7 +50,7 @@ pub(super) fn walk(
         }
         let dropped = void.is_some()
             || match (&decision, &log.outcomes) {
-                (Decision::Rejected(_, reason), Some(outcomes)) => DROPPED.contains(&outcomes.reason(*reason)),
+                (Decision::Rejected(_, reason), Some(outcomes)) if !kept => DROPPED.contains(&outcomes.reason(*reason)),
                 _ => false,
             };
         if meta.fault != Fault::NonCanonical {

@@ -4,7 +4,6 @@ use convenio_log::{Policy, SignedCheckpoint};
 
 use super::CheckedLog;
 use super::heads::parse;
-use super::ledger::Rows;
 use super::tree::Roots;
 use crate::bundle::{Bundle, MAX_FILE, log_folder};
 use crate::keys::{KeyBook, cosigned};
@@ -54,15 +53,19 @@ pub(super) fn witnessed(bundle: &Bundle, book: &KeyBook, logs: &[CheckedLog], pr
 }
 
 /// Whether witnesses that are neither state cosigned all logs, as the pack demands. A bundle answers for the exporter's own
-/// logs: their entries past the deadline must be covered. Returns what to say of collusion.
+/// logs: their entries past the deadline must be covered. Where a later epoch closes one, the cosignatures may be lost with
+/// the disk: nobody gives them back. Returns what to say of collusion.
 pub(super) fn independent(
     bundle: &Bundle,
     logs: &[&CheckedLog],
+    all_logs: &[CheckedLog],
     required: Option<&Quorum>,
     problems: &mut Problems,
 ) -> Option<String> {
     let Some(quorum) = required else { return Some(COLLUSION.to_owned()) };
     let mut all = !logs.is_empty();
+    let node = &bundle.manifest().node;
+    let now_ms = told(node, all_logs);
     for log in logs {
         let line = log.line();
         let covered = quorum.covered(bundle, log);
@@ -70,13 +73,24 @@ pub(super) fn independent(
             continue;
         }
         all = false;
-        if line.origin.issuer == bundle.manifest().node && quorum.overdue(log, covered) {
+        let closed = all_logs.iter().any(|later| log.continued_by(later));
+        if line.origin.issuer == *node && !closed && quorum.overdue(log, covered, now_ms) {
             let text = format!("{} independent witnesses must have cosigned it, and have not in time", quorum.needed);
             let problem = Problem::new(Check::Witness, text).because("WITNESS_QUORUM");
             problems.push(problem.of(&line.name).entry(covered));
         }
     }
     (!all).then(|| COLLUSION.to_owned())
+}
+
+/// The last time that a node's own clock tells, in its entries and in what it cosigned; Unix ms.
+fn told(node: &str, logs: &[CheckedLog]) -> u64 {
+    let of = |log: &CheckedLog| {
+        let cosigned = log.heads.iter().map(|head| head.time.saturating_mul(1_000)).max();
+        let own = (log.line().origin.issuer == node).then_some(log.counts.last_ms);
+        own.into_iter().chain(cosigned.filter(|_| log.line().origin.recipient == node)).max()
+    };
+    logs.iter().filter_map(of).max().unwrap_or_default()
 }
 
 /// Independent witnesses of a pack.
@@ -108,15 +122,10 @@ impl Quorum {
         sizes.get(self.needed.saturating_sub(1)).copied().unwrap_or(0)
     }
 
-    /// Whether nothing was ever covered, or the first entry that is not was issued so long before the last one.
-    fn overdue(&self, log: &CheckedLog, covered: u64) -> bool {
-        if covered == 0 {
-            return true;
-        }
-        let mut rows = Rows::new(&log.scanned.ledger, log.line().size);
-        let mut time = |index| rows.at(index).ok().flatten().map(|row| row.time_ms);
-        let (first, last) = (time(covered), time(log.line().size.saturating_sub(1)));
-        first.zip(last).is_none_or(|(first, last)| last.saturating_sub(first) > self.deadline_ms)
+    /// Whether the first entry that is not covered was issued longer ago than the deadline.
+    fn overdue(&self, log: &CheckedLog, covered: u64, now_ms: u64) -> bool {
+        let first = log.scanned.ledger.row(covered).map(|row| row.time_ms);
+        first.is_ok_and(|first| now_ms.saturating_sub(first) > self.deadline_ms)
     }
 }
 

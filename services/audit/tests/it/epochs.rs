@@ -94,11 +94,20 @@ fn reopened(pair: &Pair, said: &Said) -> Held {
 
 /// The origin's bundle with both epochs. One key signs both, and stands in the policy once.
 fn bundle(pair: &Pair, said: &Said) -> Draft {
-    let mut draft = draft(pair, SV);
+    bundle_of(pair, SV, said)
+}
+
+fn bundle_of(pair: &Pair, exporter: usize, said: &Said) -> Draft {
+    let mut draft = draft(pair, exporter);
     let line = log_files_of(&second(), &reopened(pair, said), &mut draft.files);
     draft.logs.push(line);
     draft.logs.sort();
     draft
+}
+
+/// The origin's bundle with a second epoch that names so much of the first.
+pub fn reopened_at(pair: &Pair, prev_size: u64, prev_root: [u8; 32]) -> Draft {
+    bundle(pair, &Said { prev_size, prev_root, again: Vec::new(), moved: 0 })
 }
 
 fn checked(pair: &Pair, draft: &Draft) -> Verification {
@@ -140,6 +149,56 @@ fn an_epoch_may_name_neither_less_nor_more_nor_other_than_was_mirrored() {
         assert!(told(&found).contains(&(reason, &second(), 0)), "{reason}: {:#?}", found.problems);
         let epochs = told(&found).iter().filter(|(reason, ..)| reason.starts_with("EPOCH")).count();
         assert_eq!(epochs, 1, "{reason}");
+    }
+}
+
+#[test]
+fn repro_less_than_the_partner_entangled_is_less_than_was_mirrored() {
+    let mut pair = story();
+    let (prev_size, root) = (pair.nodes[SV].log.len() as u64, pair.head(SV, pair.nodes[SV].log.len() as u64));
+    pair.act(SV, &job(1, None), "documented").unwrap();
+    pair.deliver(SV);
+    pair.entangle(CA);
+    pair.deliver(CA);
+    // The issuer leaves out the cosignature; the partner's log in the very same bundle has it.
+    pair.nodes[SV].cosigned.remove(&(prev_size + 1));
+    let prev_root = *root.checkpoint().root().as_bytes();
+    let found = checked(&pair, &bundle(&pair, &Said { prev_size, prev_root, again: Vec::new(), moved: 0 }));
+    assert_eq!(told(&found), [("EPOCH_NAMES_LESS", &*second(), 0)], "{:#?}", found.problems);
+}
+
+#[test]
+fn repro_records_of_a_closed_epoch_need_an_outcome() {
+    let mut pair = story();
+    pair.act(SV, &job(1, None), "documented").unwrap();
+    pair.deliver(SV);
+    let size = pair.nodes[SV].log.len() as u64;
+    let prev_root = *pair.head(SV, size).checkpoint().root().as_bytes();
+    let said = Said { prev_size: size, prev_root, again: Vec::new(), moved: 0 };
+    // The partner says that it is within the second epoch, and never decided the last record of the first.
+    pair.licence(CA, convenio_model::Ref([9; 16]), convenio_wire::r#type::v1::LicenceState::Active);
+    let last = pair.nodes[CA].log.last_mut().unwrap();
+    let mut statement = open_entry(last).unwrap().statement;
+    statement.peer = Some(Position { epoch: 2, size: 4 });
+    *last = seal_entry(&statement, &pair.nodes[CA].keys.record).unwrap();
+    pair.deliver(CA);
+    for exporter in [SV, CA] {
+        let found = checked(&pair, &bundle_of(&pair, exporter, &said));
+        assert_eq!(told(&found), [("NO_OUTCOME", &*origin(SV), size - 1)], "{:#?}", found.problems);
+    }
+}
+
+#[test]
+fn repro_an_epoch_opened_between_two_exports_is_no_fault() {
+    let (pair, said) = lost();
+    let (first, second_bundle) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    bundle(&pair, &said).write(&pair, first.path());
+    draft(&pair, CA).write(&pair, second_bundle.path());
+    for (a, b) in [(&first, &second_bundle), (&second_bundle, &first)] {
+        let both = convenio_audit::compare(a.path(), b.path(), &trust(&pair)).unwrap();
+        assert!(both.holds, "{:#?}", both.problems);
+        let log = both.logs.iter().find(|log| log.origin == second()).unwrap();
+        assert_eq!((log.common, log.undelivered), (0, 5));
     }
 }
 

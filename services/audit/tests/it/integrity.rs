@@ -6,8 +6,8 @@ use std::path::Path;
 use convenio_agreement::act::Refusal;
 use convenio_audit::{Check, TrustFile, Unusable, Verification, compare, verify};
 use convenio_model::Ref;
-use convenio_wire::exchange::v1::Erase;
 use convenio_wire::exchange::v1::statement::Body;
+use convenio_wire::exchange::v1::{Erase, Outcome, Reject};
 use convenio_wire::r#type::v1::LicenceState;
 use tempfile::TempDir;
 
@@ -21,7 +21,11 @@ pub fn job(number: u8, agency: Option<Ref>) -> Job {
 
 /// A short story: one placement to its contract.
 pub fn story() -> Pair {
-    let mut pair = Pair::new();
+    told(Pair::new())
+}
+
+/// The same of nodes whose logs were opened.
+pub fn told(mut pair: Pair) -> Pair {
     let one = job(1, None);
     pair.order(&one);
     pair.sync();
@@ -181,6 +185,69 @@ fn nothing_holds_under_other_roots() {
     let text = pair.trust().replace(&digest, &"ab".repeat(32));
     let found = verify(dir.path(), &TrustFile::parse(&text).unwrap()).unwrap();
     assert_eq!(checks(&found), [Check::Trust]);
+}
+
+#[test]
+fn repro_a_third_states_root_opens_no_log_of_the_agreement() {
+    let stranger = convenio_seal::SigningKey::from_seed(&[3; 32]);
+    let mut pair = Pair::new();
+    pair.usurp(SV, "gt", &stranger);
+    let pair = told(pair);
+    let dir = exported(&pair, CA);
+    let text = format!("{}root gt 1 {}\n", pair.trust(), stranger.public().spki_base64());
+    let reasons = |text: &str| {
+        let found = verify(dir.path(), &TrustFile::parse(text).unwrap()).unwrap();
+        found.problems.iter().map(|p| (p.reason, p.origin.clone(), p.index)).collect::<Vec<_>>()
+    };
+    assert_eq!(reasons(&text), [("OTHER_PARTY", Some(origin(SV)), Some(0))]);
+    // Whose the node is may be known from outside.
+    let text = format!("{text}node sv node.sv.example\nnode ca node.ca.example\n");
+    assert!(reasons(&text).contains(&("OTHER_NODE", Some(origin(SV)), Some(0))));
+}
+
+#[test]
+fn node_lines_of_the_trust_file_bind_nodes_to_parties() {
+    let pair = story();
+    let dir = exported(&pair, SV);
+    let under =
+        |lines: &str| verify(dir.path(), &TrustFile::parse(&format!("{}{lines}", pair.trust())).unwrap()).unwrap();
+    assert!(under("node sv node.sv.example\nnode ca node.ca.example\n").holds);
+    for other in ["node sv second.sv.example\n", "node ca node.sv.example\n"] {
+        assert!(under(other).problems.iter().any(|p| p.reason == "OTHER_NODE"), "{other}");
+    }
+}
+
+#[test]
+fn repro_an_issuer_keeps_the_parts_of_what_was_rejected() {
+    let mut pair = story();
+    pair.act(SV, &job(1, None), "documented").unwrap();
+    let index = pair.nodes[SV].log.len() as u64 - 1;
+    pair.deliver(SV);
+    let rejects = vec![Reject { index, reason: "UNDISCLOSED".into() }];
+    let outcome = Outcome { epoch: 1, begin: index, end: index + 1, rejects, commitments: Vec::new() };
+    pair.append(CA, Body::Outcome(outcome), Vec::new());
+    pair.deliver(CA);
+    assert!(verified(&pair, exported(&pair, SV).path()).holds);
+    assert!(pair.nodes[SV].parts.remove(&index).is_some());
+    // The recipient did not keep them; the issuer has no reason not to show what it sent.
+    assert!(verified(&pair, exported(&pair, CA).path()).holds);
+    let found = verified(&pair, exported(&pair, SV).path());
+    assert!(!found.holds);
+    for problem in &found.problems {
+        assert_eq!((problem.reason, problem.index), ("PART_MISSING", Some(index)));
+    }
+}
+
+#[test]
+fn repro_an_id_that_stands_many_times_is_told_once_for_each() {
+    let found = after(|pair| {
+        for _ in 0..40 {
+            let again = pair.nodes[SV].log.last().unwrap().clone();
+            pair.nodes[SV].log.push(again);
+        }
+    });
+    let repeated = found.problems.iter().filter(|problem| problem.reason == "REPEATED_RECORD");
+    assert_eq!(repeated.count(), 40, "{}", found.problem_count);
 }
 
 #[test]

@@ -1,13 +1,17 @@
 //! Receipts: verifiable alone, and worth nothing once a bit of them differs.
 
-use convenio_audit::receipt::{Receipt, check, prove};
+use std::convert::Infallible;
+
+use convenio_audit::receipt::{Proved, Receipt, check, prove};
 use convenio_audit::{Audit, Options, TrustFile};
+use convenio_log::{SignedCheckpoint, Tile, TileReader, TlogProof};
 use convenio_model::Ref;
+use convenio_seal::SigningKey;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::export::draft;
-use crate::integrity::{story, trust};
+use crate::export::{draft, folder};
+use crate::integrity::{story, told, trust};
 use crate::page::record_id;
 use crate::pair::{CA, Pair, SV, origin};
 
@@ -107,6 +111,50 @@ fn a_pinned_head_decides() {
     assert!(check(&made, &pin(lines[2])).unwrap().pinned);
     let other = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     assert_eq!(check(&made, &pin(other)).unwrap_err().code, "PINNED");
+}
+
+/// A receipt made by hand: whoever holds keys needs no bundle that holds.
+fn by_hand(pair: &Pair) -> Receipt {
+    let made = draft(pair, CA);
+    let proved = |node: usize, index: usize, head: &SignedCheckpoint| {
+        let of = |tile: Tile| made.files.get(&format!("{}{tile}", folder(node))).cloned();
+        let tile = |tile: Tile| Ok::<_, Infallible>(of(tile).or_else(|| of(tile.full())));
+        let reader = TileReader::new(tile, head.checkpoint().size());
+        let proof = TlogProof::new(&reader, index as u64, head.clone()).unwrap();
+        Proved { entry: pair.nodes[node].log[index].clone(), proof }
+    };
+    let head = pair.nodes[SV].cosigned.values().last().unwrap();
+    let other = pair.head(CA, pair.nodes[CA].log.len() as u64);
+    Receipt {
+        record_id: hex::decode(record_id(pair, SV, INDEX)).unwrap(),
+        record: proved(SV, INDEX, head),
+        issuer: vec![proved(SV, 0, head)],
+        recipient: vec![proved(CA, 0, &other)],
+        parts: None,
+    }
+}
+
+#[test]
+fn repro_one_state_alone_makes_no_receipt_of_the_others_record() {
+    let honest = story();
+    let found = check(&by_hand(&honest), &trust(&honest)).unwrap();
+    assert_eq!((&*found.issuer_party, &*found.recipient_party), ("sv", "ca"));
+    let mut pair = Pair::new();
+    let root = SigningKey::from_pem(&pair.nodes[CA].root.to_pem()).unwrap();
+    pair.usurp(SV, "ca", &root);
+    let forged = by_hand(&told(pair));
+    assert_eq!(check(&forged, &trust(&honest)).unwrap_err().code, "PARTIES");
+    // With the root of a third state beside it, only what binds the node to its state helps.
+    let mut pair = Pair::new();
+    let stranger = SigningKey::from_seed(&[3; 32]);
+    pair.usurp(SV, "gt", &stranger);
+    let forged = by_hand(&told(pair));
+    let text = format!("{}root gt 1 {}\n", honest.trust(), stranger.public().spki_base64());
+    assert_eq!(check(&forged, &TrustFile::parse(&text).unwrap()).unwrap().issuer_party, "gt");
+    for line in ["node sv node.sv.example", "node gt node.gt.example"] {
+        let text = format!("{text}{line}\n");
+        assert_eq!(check(&forged, &TrustFile::parse(&text).unwrap()).unwrap_err().code, "NODE", "{line}");
+    }
 }
 
 #[test]

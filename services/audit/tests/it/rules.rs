@@ -133,6 +133,37 @@ fn entries_past_the_last_good_size_of_a_revoked_key_fail() {
 }
 
 #[test]
+fn repro_a_state_cannot_revoke_the_keys_of_the_other() {
+    for node in [SV, CA] {
+        let mut pair = story();
+        let payload = KeyRevocation {
+            party: party(CA).into(),
+            node: node_name(node).into(),
+            key_id: pair.nodes[SV].keys.record.public().key_id().to_vec(),
+            r#use: "record".into(),
+            log_origin: origin(SV),
+            last_good_size: 5,
+            last_good_root: pair.head(SV, 5).checkpoint().root().as_bytes().to_vec(),
+            reason: "not mine".into(),
+        }
+        .encode_to_vec();
+        let signatures = vec![sign(REVOCATION_TYPE, &payload, &pair.nodes[CA].root)];
+        let revoke = Revoke { payload, signatures };
+        // The partner repeats what the roots of the other signed.
+        for by in [CA, SV] {
+            pair.append(by, Body::Revoke(revoke.clone()), Vec::new());
+            pair.deliver(by);
+        }
+        for exporter in [SV, CA] {
+            let found = checked(&pair, &draft(&pair, exporter));
+            assert!(found.holds, "{:#?}", found.problems);
+            let told: Vec<_> = found.findings.iter().map(|f| (f.reason, f.origin.clone())).collect();
+            assert_eq!(told, [("REVOCATION_FOREIGN", Some(origin(CA)))]);
+        }
+    }
+}
+
+#[test]
 fn a_fork_is_proven_by_two_signatures_of_one_key_and_by_nothing_less() {
     let pair = story();
     let signer = Named(origin(SV), &pair.nodes[SV].keys.log);

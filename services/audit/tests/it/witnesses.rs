@@ -78,8 +78,7 @@ fn a_quorum_of_independent_witnesses_excludes_collusion() {
 
 #[test]
 fn too_few_or_forged_witnesses_are_a_problem_of_the_exporters_own_log() {
-    let mut pair = Pair::seeded(watched(), 11);
-    pair.sync();
+    let pair = waited(30);
     let missing = |found: &Verification| -> Vec<String> {
         assert!(found.problems.iter().all(|problem| problem.reason == "WITNESS_QUORUM"), "{:#?}", found.problems);
         assert_eq!(found.notes, [COLLUSION]);
@@ -90,6 +89,38 @@ fn too_few_or_forged_witnesses_are_a_problem_of_the_exporters_own_log() {
     assert_eq!(missing(&checked(&pair, &seen_by(&pair, [&[0], &[1, 2]], false))), [origin(SV)]);
     assert_eq!(missing(&checked(&pair, &seen_by(&pair, [&[], &[]], false))), [origin(SV)]);
     assert_eq!(missing(&checked(&pair, &seen_by(&pair, [&[0, 1], &[0, 1]], true))), [origin(SV)]);
+}
+
+/// Logs whose first entries are so many days old.
+fn waited(days: u64) -> Pair {
+    let mut pair = Pair::seeded(watched(), 11);
+    pair.pass(days);
+    pair.licence(SV, convenio_model::Ref([9; 16]), convenio_wire::r#type::v1::LicenceState::Active);
+    pair.sync();
+    pair
+}
+
+#[test]
+fn repro_entries_younger_than_the_deadline_need_no_witness_yet() {
+    let found = checked(&waited(0), &seen_by(&waited(0), [&[], &[]], false));
+    assert!(found.holds, "{:#?}", found.problems);
+    assert_eq!(found.notes, [COLLUSION]);
+}
+
+#[test]
+fn repro_the_witnesses_of_a_lost_epoch_are_not_asked_for_again() {
+    let mut pair = waited(30);
+    let size = pair.nodes[SV].log.len() as u64;
+    let prev_root = *pair.head(SV, size).checkpoint().root().as_bytes();
+    let mut draft = crate::epochs::reopened_at(&pair, size, prev_root);
+    let found = checked(&pair, &draft);
+    // The log that goes on is young; the one that was lost has no cosignature left.
+    assert!(found.holds, "{:#?}", found.problems);
+    assert_eq!(found.notes, [COLLUSION]);
+    // Without the second epoch there was nothing to lose.
+    pair.pass(1);
+    draft = seen_by(&pair, [&[], &[]], false);
+    assert!(!checked(&pair, &draft).holds);
 }
 
 /// The bundle of the destination, whose witness cosigned `root` of the origin's log at `size`.

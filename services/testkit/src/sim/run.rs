@@ -18,8 +18,8 @@ use super::world::World;
 const OPS: (u64, u64) = (40, 70);
 /// One run in so many begins with empty databases; the others with ones that were opened and know an order and an agency.
 const FROM_NOTHING: u64 = 16;
-/// One run in so many exports bundles and has them audited.
-const AUDITED: u64 = 8;
+/// One run in so many exports bundles and has them audited: of two states, and of three.
+const AUDITED: [u64; 2] = [8, 16];
 
 /// Which run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,15 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether its bundles are audited at the end.
+    fn audited(self) -> bool {
+        match self.states {
+            2 => self.seed % AUDITED[0] == 1,
+            // Those of three states have seeds that four divides.
+            _ => self.seed % AUDITED[1] == 4,
+        }
+    }
+
     /// The run of a seed: every fourth has three states.
     #[must_use]
     pub fn of(seed: u64) -> Self {
@@ -119,7 +128,7 @@ fn guarded(plan: Plan, happens: impl AsyncFnOnce(&mut World) -> Result<(), Viola
             world.start().await?;
             happens(&mut world).await?;
             world.settle().await?;
-            if plan.seed % AUDITED == 1 {
+            if plan.audited() {
                 world.audit().await?;
             }
             let left = (world.heads(), world.tally());
