@@ -12,8 +12,12 @@ const SHOWN: usize = 20;
 /// A verification, for people.
 #[must_use]
 pub fn verification(of: &Verification) -> String {
-    let mut out = String::new();
-    let _ = writeln!(out, "{} (exported by {})", of.bundle, of.exporter);
+    format!("{} ", of.bundle) + &verified(of)
+}
+
+/// The same whatever the folder is called.
+fn verified(of: &Verification) -> String {
+    let mut out = format!("(exported by {})\n", of.exporter);
     for agreement in &of.agreements {
         let _ = writeln!(out, "  agreement {} {}", agreement.id, agreement.digest);
     }
@@ -32,7 +36,11 @@ pub fn verification(of: &Verification) -> String {
 /// A comparison, for people.
 #[must_use]
 pub fn comparison(of: &Comparison) -> String {
-    let mut out = verification(&of.a) + &verification(&of.b);
+    verification(&of.a) + &verification(&of.b) + &compared(of)
+}
+
+fn compared(of: &Comparison) -> String {
+    let mut out = String::new();
     for log in &of.logs {
         let _ = writeln!(
             out,
@@ -48,11 +56,8 @@ pub fn comparison(of: &Comparison) -> String {
 }
 
 /// What was read, for the head of a report.
-pub(crate) fn bundles(bundles: &[Verification], compared: Option<&Comparison>) -> String {
-    match compared {
-        Some(compared) => comparison(compared),
-        None => bundles.iter().map(verification).collect(),
-    }
+pub(crate) fn bundles(bundles: &[Verification], comparison: Option<&Comparison>) -> String {
+    bundles.iter().map(verified).chain(comparison.map(compared)).collect()
 }
 
 fn problems(out: &mut String, list: &[Problem], count: u64) {

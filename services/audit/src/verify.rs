@@ -46,7 +46,8 @@ pub use witness::COLLUSION;
 /// What became of the integrity of one bundle. As JSON: these members by these names.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verification {
-    /// Folder.
+    /// Folder. No member of the JSON: what is signed does not depend on where a bundle lay.
+    #[serde(skip)]
     pub bundle: String,
     /// True if there is no problem.
     pub holds: bool,
