@@ -78,12 +78,17 @@ impl Audit {
 
     /// The verifications, in the order given.
     pub fn verifications(&self) -> impl Iterator<Item = &Verification> {
-        [Some(&self.first), self.second.as_ref()].into_iter().flatten().map(|checked| &checked.verification)
+        self.checked().map(|checked| &checked.verification)
+    }
+
+    /// What was checked, in the order given.
+    pub(crate) fn checked(&self) -> impl Iterator<Item = &Checked> {
+        [Some(&self.first), self.second.as_ref()].into_iter().flatten()
     }
 
     /// The bundles that could be opened, in the order given.
     pub(crate) fn bundles(&self) -> impl Iterator<Item = &crate::bundle::Bundle> {
-        [Some(&self.first), self.second.as_ref()].into_iter().flatten().filter_map(|checked| checked.bundle.as_deref())
+        self.checked().filter_map(|checked| checked.bundle.as_deref())
     }
 
     /// The comparison, if there are two bundles.
@@ -94,7 +99,7 @@ impl Audit {
 
     /// What the exporters say that they refused locally.
     pub fn refusals(&self) -> impl Iterator<Item = &LocalRefusal> {
-        [Some(&self.first), self.second.as_ref()].into_iter().flatten().flat_map(|checked| &checked.refusals)
+        self.checked().flat_map(|checked| &checked.refusals)
     }
 
     /// Every agreement version that a bundle holds.

@@ -13,6 +13,9 @@ pub use crate::verify::COLLUSION;
 use crate::verify::tree::Roots;
 use crate::verify::{Checked, CheckedLog, Verification, check};
 
+/// Reason of the problem that both bundles are of one exporter.
+pub(crate) const SAME_EXPORTER: &str = "SAME_EXPORTER";
+
 /// Two bundles compared. As JSON: these members by these names.
 #[derive(Debug, Clone, Serialize)]
 pub struct Comparison {
@@ -64,6 +67,10 @@ pub fn compare(a: &Path, b: &Path, trust: &TrustFile) -> Result<Comparison, Unus
 pub(crate) fn of(a: &Checked, b: &Checked, options: &Options) -> Result<Comparison, Unusable> {
     let mut problems = Problems::default();
     let exporters = [&a.verification.exporter, &b.verification.exporter];
+    if exporters[0] == exporters[1] && !exporters[0].is_empty() {
+        let text = format!("both bundles were exported by {}: nothing here is the other state's word", exporters[0]);
+        problems.push(Problem::new(Check::Compare, text).because(SAME_EXPORTER));
+    }
     let between = |log: &&CheckedLog| {
         let origin = &log.line().origin;
         exporters[0] == exporters[1] || [&origin.issuer, &origin.recipient].iter().all(|node| exporters.contains(node))

@@ -19,6 +19,7 @@ use serde::Serialize;
 
 pub use fold::RowFinding;
 pub use reads::{Access, Accesses, accesses};
+pub(crate) use walk::Told;
 
 use crate::audit::Options;
 use crate::bundle::{Bundle, JournalLine};
@@ -84,12 +85,15 @@ pub fn check_journal(
 ) -> Result<JournalReport, Unusable> {
     let checked = check(path, trust, options)?;
     let partner = partner.map(|path| check(path, trust, options)).transpose()?;
+    Ok(examine(&checked, partner.as_ref(), &mut |_| {}))
+}
+
+/// As [`check_journal`], of bundles that were verified; each entry is shown to `see` as it passes by.
+pub(crate) fn examine(checked: &Checked, partner: Option<&Checked>, see: &mut dyn FnMut(&Told<'_>)) -> JournalReport {
     let mut problems = Problems::default();
-    for problem in partner.iter().flat_map(|partner| &partner.verification.problems) {
-        problems.push(problem.clone());
-    }
+    problems.extend(partner.iter().flat_map(|partner| &partner.verification.problems).cloned());
     let mut report = JournalReport {
-        bundle: path.display().to_string(),
+        bundle: checked.verification.bundle.clone(),
         exporter: checked.verification.exporter.clone(),
         holds: false,
         journals: Vec::new(),
@@ -104,13 +108,13 @@ pub fn check_journal(
     if checked.verification.holds
         && let Some(bundle) = &checked.bundle
     {
-        compared(bundle, &checked, partner.as_ref(), &mut problems, &mut report);
+        compared(bundle, checked, partner, &mut problems, &mut report, see);
     }
     report.problem_count = checked.verification.problem_count + problems.count();
-    report.problems = checked.verification.problems;
+    report.problems = checked.verification.problems.clone();
     report.problems.extend(problems.into_list());
     report.holds = report.problem_count == 0 && report.finding_count == 0;
-    Ok(report)
+    report
 }
 
 fn compared(
@@ -119,6 +123,7 @@ fn compared(
     partner: Option<&Checked>,
     problems: &mut Problems,
     report: &mut JournalReport,
+    see: &mut dyn FnMut(&Told<'_>),
 ) {
     let keys = manifests(bundle, &checked.book);
     let mut fold = Fold::default();
@@ -129,6 +134,7 @@ fn compared(
         let roots = walk(bundle, line, &wanted, &mut Problems::default(), &mut |told| {
             without_part += u64::from(told.part.is_none());
             fold.take(&told);
+            see(&told);
         });
         let mut witnessed = heads::check(bundle, line, &keys, None, problems);
         if let Some(theirs) = theirs {

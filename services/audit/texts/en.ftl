@@ -30,13 +30,14 @@ A6-rule = Both bundles hold the same entries as far as both reach, and both repl
 A6-ok = { $examined } entries are the same in both bundles; { $undelivered } are with their issuer alone because they are not yet delivered
 A6-finding = { $failed } disagreements between the bundles
 A6-recorder = a second bundle, exported by the other state: with one alone only what its partner cosigned is known
-A6-condition-none = there is one bundle only
+A6-condition-none = there is no bundle of the other state: only one, or two of the same exporter
 
 A7-question = Does the replay equal the live state?
 A7-rule = The digest of each live row is the one that the node's journal recorded last (issue 3, the journal; exchange-log.md, Bundle: rows)
 A7-ok = { $examined } live rows have the digest that the journal recorded last
-A7-finding = { $failed } live rows differ from the journal, are missing, or were never recorded
+A7-finding = { $failed } live rows differ from the journal, are missing, or were never recorded, or the journal itself was cut or written anew
 A7-condition-none = the bundle holds no digests of live rows, or no journal log to compare them with
+A7-condition-some = the bundle of { $silent } holds no digests of live rows, or no journal log to compare them with; { $examined } rows of the other are as its journal recorded them
 A7-recorder = an export for an auditor with the file `rows` and the journal log
 
 A8-question = Were there illegal transitions?
@@ -81,6 +82,7 @@ A15-rule = Every read of personal data is an entry of the node's journal with re
 A15-ok = { $examined } reads are in the journal, by { $readers } readers for { $purposes } purposes
 A15-finding = { $failed } reads name no purpose
 A15-condition-none = the bundle holds no journal log
+A15-condition-some = the bundle of { $silent } holds no journal log; { $examined } reads are in the other
 A15-recorder = the node's journal log with its parts (an export for an auditor, `full`)
 
 A16-question = Did a forbidden field cross?
@@ -115,7 +117,7 @@ A20-recorder = the published figures as a file: `report --figures FILE`
 ## What is common to the questions.
 
 condition-integrity = not judged: the integrity of what was read does not hold
-condition-gone = { $count } records could not be judged: parts of them are gone by ERASE
+condition-gone = { $count } of what was to be judged could not be: parts of it are gone by ERASE, or are in none of the bundles
 condition-no-logs = the bundles hold no pair of logs of an agreement to replay
 condition-none-seen = nothing to judge was recorded
 recorder-use = use of the exchange: acts of this kind will be recorded when they happen

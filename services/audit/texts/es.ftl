@@ -30,13 +30,14 @@ A6-rule = Ambos paquetes contienen los mismos asientos hasta donde ambos llegan,
 A6-ok = { $examined } asientos son iguales en ambos paquetes; { $undelivered } los tiene solo su emisor porque aún no están entregados
 A6-finding = { $failed } desacuerdos entre los paquetes
 A6-recorder = un segundo paquete, exportado por el otro Estado: con uno solo se sabe únicamente lo que cofirmó la otra parte
-A6-condition-none = hay un solo paquete
+A6-condition-none = no hay paquete del otro Estado: uno solo, o dos del mismo exportador
 
 A7-question = ¿Es la reproducción igual al estado vivo?
 A7-rule = El resumen de cada fila viva es el último que anotó el diario del nodo (issue 3, the journal; exchange-log.md, Bundle: rows)
 A7-ok = { $examined } filas vivas tienen el resumen que el diario anotó por último
-A7-finding = { $failed } filas vivas difieren del diario, faltan o nunca se anotaron
+A7-finding = { $failed } filas vivas difieren del diario, faltan o nunca se anotaron, o el propio diario fue cortado o reescrito
 A7-condition-none = el paquete no contiene resúmenes de filas vivas, o ningún diario con que compararlos
+A7-condition-some = el paquete de { $silent } no contiene resúmenes de filas vivas, o ningún diario con que compararlos; { $examined } filas del otro están como las anotó su diario
 A7-recorder = una exportación para auditoría con el archivo `rows` y el diario
 
 A8-question = ¿Hubo transiciones ilegales?
@@ -81,6 +82,7 @@ A15-rule = Cada lectura de datos personales es un asiento del diario del nodo co
 A15-ok = { $examined } lecturas están en el diario, de { $readers } lectores con { $purposes } finalidades
 A15-finding = { $failed } lecturas no nombran finalidad
 A15-condition-none = el paquete no contiene ningún diario
+A15-condition-some = el paquete de { $silent } no contiene ningún diario; { $examined } lecturas están en el del otro
 A15-recorder = el diario del nodo con sus partes (una exportación para auditoría, `full`)
 
 A16-question = ¿Cruzó un campo prohibido?
@@ -115,7 +117,7 @@ A20-recorder = las cifras publicadas en un archivo: `report --figures ARCHIVO`
 ## Lo común a las preguntas.
 
 condition-integrity = sin juzgar: la integridad de lo leído no se sostiene
-condition-gone = { $count } asientos no pudieron juzgarse: partes suyas fueron borradas por ERASE
+condition-gone = { $count } de lo que debía juzgarse no pudo juzgarse: partes suyas fueron borradas por ERASE o no están en ningún paquete
 condition-no-logs = los paquetes no contienen el par de registros de un convenio que reproducir
 condition-none-seen = no se anotó nada que juzgar
 recorder-use = el uso del intercambio: los actos de esta clase se anotarán cuando ocurran

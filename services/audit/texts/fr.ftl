@@ -30,13 +30,14 @@ A6-rule = Les deux dossiers contiennent les mêmes écritures jusqu'où tous deu
 A6-ok = { $examined } écritures sont les mêmes dans les deux dossiers ; { $undelivered } ne sont que chez leur émetteur, n'étant pas encore livrées
 A6-finding = { $failed } désaccords entre les dossiers
 A6-recorder = un second dossier, exporté par l'autre État : avec un seul on ne sait que ce que son partenaire a cosigné
-A6-condition-none = il n'y a qu'un dossier
+A6-condition-none = il n'y a pas de dossier de l'autre État : un seul, ou deux du même exportateur
 
 A7-question = Le rejeu est-il égal à l'état vivant ?
 A7-rule = L'empreinte de chaque ligne vivante est la dernière que le registre d'accès et de changements du nœud a notée (issue 3, the journal ; exchange-log.md, Bundle: rows)
 A7-ok = { $examined } lignes vivantes ont l'empreinte notée en dernier
-A7-finding = { $failed } lignes vivantes diffèrent, manquent ou n'ont jamais été notées
+A7-finding = { $failed } lignes vivantes diffèrent, manquent ou n'ont jamais été notées, ou le registre lui-même a été coupé ou réécrit
 A7-condition-none = le dossier ne contient pas d'empreintes de lignes vivantes, ou rien à quoi les comparer
+A7-condition-some = le dossier de { $silent } ne contient pas d'empreintes de lignes vivantes, ou rien à quoi les comparer ; { $examined } lignes de l'autre sont comme son registre les a notées
 A7-recorder = une exportation pour audit avec le fichier `rows` et le registre d'accès et de changements
 
 A8-question = Y a-t-il eu des transitions illégales ?
@@ -81,6 +82,7 @@ A15-rule = Chaque lecture de données personnelles est notée au registre d'acc�
 A15-ok = { $examined } lectures sont notées, de { $readers } lecteurs pour { $purposes } finalités
 A15-finding = { $failed } lectures ne nomment pas de finalité
 A15-condition-none = le dossier ne contient pas de registre d'accès
+A15-condition-some = le dossier de { $silent } ne contient pas de registre d'accès ; { $examined } lectures sont notées dans celui de l'autre
 A15-recorder = le registre d'accès du nœud avec ses parties (une exportation pour audit, `full`)
 
 A16-question = Un champ interdit a-t-il franchi la frontière ?
@@ -115,7 +117,7 @@ A20-recorder = les chiffres publiés dans un fichier : `report --figures FICHIER
 ## Ce qui est commun aux questions.
 
 condition-integrity = non jugé : l'intégrité de ce qui a été lu ne tient pas
-condition-gone = { $count } actes n'ont pu être jugés : de leurs parties ont été effacées par ERASE
+condition-gone = { $count } de ce qui était à juger n'a pu l'être : des parties en ont été effacées par ERASE, ou ne sont dans aucun dossier
 condition-no-logs = les dossiers ne contiennent pas la paire de journaux d'un accord à rejouer
 condition-none-seen = rien à juger n'a été noté
 recorder-use = l'usage de l'échange : les actes de cette sorte seront notés quand ils auront lieu

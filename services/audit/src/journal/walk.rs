@@ -16,15 +16,15 @@ use crate::verify::parts::next;
 const HASH: usize = 32;
 
 /// An entry as it is read.
-pub(super) struct Told<'t> {
+pub(crate) struct Told<'t> {
     /// Its journal.
-    pub line: &'t JournalLine,
+    pub(crate) line: &'t JournalLine,
     /// Its index.
-    pub index: u64,
+    pub(crate) index: u64,
     /// The entry.
-    pub entry: &'t JournalEntry,
+    pub(crate) entry: &'t JournalEntry,
     /// Its part, if it is there.
-    pub part: Option<&'t JournalPart>,
+    pub(crate) part: Option<&'t JournalPart>,
 }
 
 /// Reads a journal from its beginning, tells each entry, and gives the roots at the sizes `wanted`.

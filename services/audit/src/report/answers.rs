@@ -7,7 +7,9 @@ use super::ledger::Ledger;
 use super::places::Places;
 use super::{Asked, Gravity, Place};
 use crate::audit::Audit;
+use crate::compare::SAME_EXPORTER;
 use crate::language::{Catalogue, With};
+use crate::problem::Problem;
 
 /// The questions of an auditor, by their stable codes (domain.md, "What each user asks").
 pub const QUESTIONS: [&str; 20] = [
@@ -187,7 +189,8 @@ impl Writer<'_> {
         let (ledger, tally) = (self.ledger, self.ledger.at(code));
         let scan = &ledger.scan;
         let (median, slowest) = ledger.duties.delays();
-        let values: [With<'_>; 15] = [
+        let silent = scan.journal.source(code).map(|source| source.silent.iter().cloned().collect::<Vec<_>>());
+        let values: [With<'_>; 16] = [
             ("examined", tally.examined.into()),
             ("failed", tally.failed.into()),
             ("logs", ledger.counts.logs.into()),
@@ -200,6 +203,7 @@ impl Writer<'_> {
             ("slowest", slowest.into()),
             ("readers", (scan.journal.readers.len() as u64).into()),
             ("purposes", (scan.journal.purposes.len() as u64).into()),
+            ("silent", silent.unwrap_or_default().join(", ").into()),
             ("orders", scan.erasures.ordered.into()),
             ("which", ledger.counts.wrong.join("; ").into()),
             ("agreement", self.agreements().into()),
@@ -216,7 +220,7 @@ impl Writer<'_> {
         let of_integrity = number(code) <= number("A6");
         let holds = self.audit.holds();
         let read = self.audit.verifications().all(|one| !one.logs.is_empty());
-        if code == "A6" && self.audit.comparison().is_none() {
+        if code == "A6" && self.alone() {
             return Some(self.not_recorded(code));
         }
         let judged = holds || of_integrity && read;
@@ -226,12 +230,14 @@ impl Writer<'_> {
         if of_integrity {
             return None;
         }
+        if let Some(source) = self.ledger.scan.journal.source(code) {
+            let some = source.found && !source.silent.is_empty();
+            let silent = some.then(|| Silent::Indeterminate(self.text(code, "condition-some")));
+            return if source.found { silent } else { Some(self.not_recorded(code)) };
+        }
         let tally = self.ledger.at(code);
-        let scan = &self.ledger.scan;
         let recorded = match code {
-            "A7" => scan.journal.found && scan.journal.rows.is_some(),
             "A12" => self.has_fees(),
-            "A15" => scan.journal.found,
             "A17" => false,
             "A20" => self.asked.figures.is_some(),
             _ if self.ledger.exchanges == 0 => {
@@ -247,6 +253,12 @@ impl Writer<'_> {
             _ => true,
         };
         (!recorded).then(|| self.not_recorded(code))
+    }
+
+    /// Whether only one state was heard.
+    fn alone(&self) -> bool {
+        let same = |problem: &Problem| problem.reason == SAME_EXPORTER;
+        self.audit.comparison().is_none_or(|comparison| comparison.problems.iter().any(same))
     }
 
     fn not_recorded(&self, code: &str) -> Silent {

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use convenio_agreement::Pack;
 use convenio_agreement::plan::Term;
-use convenio_seal::LogOrigin;
 
 use super::answers::Tally;
 use super::ledger::Case;
@@ -13,6 +12,7 @@ use super::{Gravity, Place};
 use crate::audit::Audit;
 use crate::history::{History, ReplayedRecord};
 use crate::replay::ActOutcome;
+use crate::verify::CheckedLog;
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -47,11 +47,14 @@ impl Duties {
         self.hours = pack.config().cosign_deadline_hours;
         let days = u64::from(pack.retention().erase_answer_days);
         self.answer_ms.insert(pack.id().to_owned(), days * 24 * HOUR_MS);
-        for log in audit.bundles().flat_map(|bundle| &bundle.manifest().logs) {
-            let Ok(origin) = log.name.parse::<LogOrigin>() else { continue };
-            let cosigned = Cosigned::read(audit.bundles(), &origin);
+        let mut copies: BTreeMap<&str, Vec<&CheckedLog>> = BTreeMap::new();
+        for log in audit.checked().flat_map(|checked| &checked.logs) {
+            copies.entry(&log.line().name).or_default().push(log);
+        }
+        for (name, copies) in copies {
+            let cosigned = Cosigned::of(&copies);
             self.now_ms = self.now_ms.max(cosigned.last().unwrap_or_default());
-            self.cosigned.insert(log.name.clone(), cosigned);
+            self.cosigned.insert(name.to_owned(), cosigned);
         }
         let last = audit.verifications().flat_map(|one| &one.logs).map(|log| log.last_ms).max();
         self.now_ms = self.now_ms.max(last.unwrap_or_default());

@@ -7,6 +7,8 @@ use convenio_seal::TrustFile;
 use super::ledger::Ledger;
 use super::{Finding, Gravity, Place};
 use crate::audit::Audit;
+use crate::bundle::{Bundle, log_folder};
+use crate::compare::SAME_EXPORTER;
 use crate::problem::{Check, Problem};
 
 /// The question that a problem answers.
@@ -56,7 +58,7 @@ pub(super) fn tally(audit: &Audit, trust: &TrustFile, ledger: &mut Ledger) {
     ledger.counts.bounded = logs.values().map(|(_, delivered)| delivered).sum();
     ledger.counts.pinned =
         trust.checkpoints.iter().filter(|pinned| logs.contains_key(&*pinned.origin.to_string())).count() as u64;
-    ledger.of("A5").examined = audit.bundles().map(super::times::heads).sum();
+    ledger.of("A5").examined = audit.bundles().map(heads).sum();
     for one in audit.verifications() {
         problems(ledger, &one.problems, one.problem_count);
         let fresh = |problem: &&Problem| seldom(audit, one.findings.as_ptr(), problem);
@@ -69,6 +71,12 @@ pub(super) fn tally(audit: &Audit, trust: &TrustFile, ledger: &mut Ledger) {
     }
 }
 
+/// Signed heads that a bundle holds.
+fn heads(bundle: &Bundle) -> u64 {
+    let kept = |name: &str| bundle.below(&format!("{}checkpoints/", log_folder(name))).count() as u64;
+    bundle.manifest().logs.iter().map(|log| kept(&log.name) + 1).sum()
+}
+
 /// A wrong that both bundles show is told once.
 fn seldom(audit: &Audit, list: *const Problem, problem: &Problem) -> bool {
     let mut earlier = audit.verifications().take_while(|one| one.findings.as_ptr() != list);
@@ -77,7 +85,8 @@ fn seldom(audit: &Audit, list: *const Problem, problem: &Problem) -> bool {
 }
 
 fn problems(ledger: &mut Ledger, list: &[Problem], count: u64) {
-    for problem in list {
+    // That nobody else was heard is told by the answer to A6.
+    for problem in list.iter().filter(|problem| problem.reason != SAME_EXPORTER) {
         ledger.of(question(problem.check)).fail(Gravity::Grave, place(problem));
     }
     // Those that were only counted are of no known kind: the chain is broken.

@@ -1,15 +1,15 @@
-//! What the node's own journal tells: who read whom (A15), and whether the live rows are the recorded ones (A7).
+//! What the nodes' own journals tell: who read whom (A15), and whether the live rows are the recorded ones (A7).
 
 use std::collections::BTreeSet;
 
-use convenio_seal::TrustFile;
+use convenio_wire::exchange::v1::JournalAction;
 
+use super::answers::Tally;
 use super::ledger::Ledger;
-use super::{Gravity, Place, Places};
-use crate::audit::{Audit, Options};
-use crate::bundle::Bundle;
-use crate::journal::{accesses, check_journal};
-use crate::problem::Unusable;
+use super::{Gravity, Place};
+use crate::audit::Audit;
+use crate::journal::{JournalReport, Told, examine};
+use crate::verify::Checked;
 
 /// Digests of the live rows, in a bundle.
 const ROWS: &str = "rows";
@@ -17,72 +17,105 @@ const ROWS: &str = "rows";
 /// What was read of the journals.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    /// Whether a bundle holds a journal's log with parts.
-    pub(super) found: bool,
-    /// Live rows compared, those that are not as the journal left them, and those of which it cannot tell any more.
-    pub(super) rows: Option<(u64, u64, u64)>,
-    /// Reads.
-    reads: u64,
-    /// Reads without a purpose.
-    unexplained: Places,
-    /// Entries whose part is gone.
-    gone: u64,
+    rows: Source,
+    reads: Source,
     /// Who read.
     pub(super) readers: BTreeSet<String>,
     /// For what.
     pub(super) purposes: BTreeSet<String>,
 }
 
+/// What answers one question, by the bundles that can.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    /// Whether any bundle holds it.
+    pub(super) found: bool,
+    /// Exporters whose bundles do not.
+    pub(super) silent: BTreeSet<String>,
+    tally: Tally,
+}
+
 impl Journal {
-    /// Reads the journals of the bundles, which are verified.
-    ///
-    /// # Errors
-    /// [`Unusable`].
-    pub(super) fn of(audit: &Audit, trust: &TrustFile) -> Result<Self, Unusable> {
+    /// Reads the journals of the bundles, each beside what the other one's witness saw of it.
+    pub(super) fn of(audit: &Audit) -> Self {
         let mut journal = Self::default();
-        for bundle in audit.bundles().filter(|bundle| !bundle.manifest().journals.is_empty()) {
-            journal.reads_of(bundle, trust)?;
-            if bundle.lists(ROWS) {
-                let compared = check_journal(bundle.dir(), None, trust, &Options::default())?;
-                let (rows, failed, gone) = journal.rows.unwrap_or_default();
-                let wrong = compared.finding_count + compared.problem_count;
-                journal.rows = Some((rows + compared.rows, failed + wrong, gone + compared.indeterminate));
-            }
+        for own in audit.checked() {
+            journal.read(own, audit.checked().find(|other| !std::ptr::eq(*other, own)));
         }
-        Ok(journal)
+        journal
     }
 
-    fn reads_of(&mut self, bundle: &Bundle, trust: &TrustFile) -> Result<(), Unusable> {
-        let told = accesses(bundle.dir(), trust, None, &Options::default())?;
-        self.found |= !told.accesses.is_empty();
-        self.gone += told.indeterminate;
-        for access in told.accesses.into_iter().filter(|access| access.action == "READ") {
-            self.reads += 1;
-            self.readers.insert(access.caller);
-            if access.purpose.is_empty() {
-                self.unexplained.add(Place::new(&access.origin, access.index));
-            } else {
-                self.purposes.insert(access.purpose);
-            }
+    /// What answers A7 or A15; none for the other questions.
+    pub(super) fn source(&self, question: &str) -> Option<&Source> {
+        match question {
+            "A7" => Some(&self.rows),
+            "A15" => Some(&self.reads),
+            _ => None,
         }
-        Ok(())
+    }
+
+    fn read(&mut self, own: &Checked, partner: Option<&Checked>) {
+        let Some(bundle) = &own.bundle else { return };
+        let journals = !bundle.manifest().journals.is_empty();
+        self.rows.hold(&bundle.manifest().node, journals && bundle.lists(ROWS));
+        self.reads.hold(&bundle.manifest().node, journals);
+        if journals {
+            let compared = examine(own, partner, &mut |told| self.access(told));
+            self.compared(&compared);
+        }
+    }
+
+    fn access(&mut self, told: &Told<'_>) {
+        let tally = &mut self.reads.tally;
+        match told.part {
+            None => tally.gone += 1,
+            Some(part) if part.action() == JournalAction::Read => {
+                tally.examined += 1;
+                self.readers.insert(part.caller.clone());
+                if part.purpose.is_empty() {
+                    tally.fail(Gravity::Serious, [Place::new(&told.line.name, told.index)]);
+                } else {
+                    self.purposes.insert(part.purpose.clone());
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn compared(&mut self, found: &JournalReport) {
+        let tally = &mut self.rows.tally;
+        tally.examined += found.rows;
+        tally.gone += found.indeterminate;
+        let rows = found.findings.iter().map(|row| (&row.origin, row.index));
+        let problems = found.problems.iter().map(|problem| (&problem.origin, problem.index));
+        for (origin, index) in rows.chain(problems) {
+            let place = origin.as_ref().zip(index).map(|(origin, index)| Place::new(origin, index));
+            tally.fail(Gravity::Grave, place);
+        }
+        // Those that are not listed.
+        let listed = (found.findings.len() + found.problems.len()) as u64;
+        tally.failed += (found.finding_count + found.problem_count).saturating_sub(listed);
+    }
+}
+
+impl Source {
+    fn hold(&mut self, exporter: &str, holds: bool) {
+        self.found |= holds;
+        if !holds {
+            self.silent.insert(exporter.to_owned());
+        }
     }
 }
 
 pub(super) fn tally(ledger: &mut Ledger) {
     let journal = std::mem::take(&mut ledger.scan.journal);
-    if let Some((examined, failed, gone)) = journal.rows {
-        let tally = ledger.of("A7");
-        tally.examined += examined;
-        tally.failed += failed;
-        tally.gone += gone;
-        tally.gravity = tally.gravity.max((failed > 0).then_some(Gravity::Grave));
+    for question in ["A7", "A15"] {
+        let Some(source) = journal.source(question) else { continue };
+        let tally = ledger.of(question);
+        tally.merge(&source.tally);
+        if source.found {
+            tally.gone += source.silent.len() as u64;
+        }
     }
-    let tally = ledger.of("A15");
-    tally.examined += journal.reads;
-    tally.gone += journal.gone;
-    tally.failed += journal.unexplained.total;
-    tally.gravity = tally.gravity.max((journal.unexplained.total > 0).then_some(Gravity::Serious));
-    tally.places.merge(&journal.unexplained);
     ledger.scan.journal = journal;
 }

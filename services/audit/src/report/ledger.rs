@@ -88,7 +88,7 @@ pub(super) fn keep(audit: &Audit, trust: &TrustFile, asked: &Asked, say: &Catalo
     if !audit.holds() {
         return Ok(ledger);
     }
-    ledger.scan = Scan::of(audit, trust)?;
+    ledger.scan = Scan::of(audit);
     for exchange in audit.exchanges() {
         ledger.exchanges += 1;
         let refusals = audit.refusals().filter(|refusal| refusal.agreement == exchange.pack.id()).collect();
@@ -202,7 +202,8 @@ impl Visit for Gather<'_, '_> {
         self.erased += 1;
         self.ledger.gone += 1;
         self.ledger.timeline.record(&record.place, record.time_ms, None);
-        for question in ["A8", "A9", "A11", "A13", "A14", "A16", "A19"] {
+        self.ledger.counts.add("records");
+        for question in ["A8", "A9", "A10", "A11", "A12", "A13", "A14", "A16", "A18", "A19"] {
             self.ledger.of(question).gone += 1;
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use convenio_log::tile::{EntryTile, parse_bundle};
+use convenio_seal::LogOrigin;
 use convenio_seal::statement::claimed_statement;
-use convenio_seal::{LogOrigin, TrustFile};
 use convenio_wire::exchange::v1::Statement;
 use convenio_wire::exchange::v1::statement::Body;
 
@@ -12,7 +12,6 @@ use super::journal::Journal;
 use crate::audit::Audit;
 use crate::bundle::{Bundle, LogLine};
 use crate::history::Place;
-use crate::problem::Unusable;
 
 /// What the walk saw.
 #[derive(Debug, Default)]
@@ -47,7 +46,7 @@ struct Order {
 impl Scan {
     /// Walks over every log of the bundles once, all of them side by side in the order of their own times, so that an
     /// answer is met soon after its order.
-    pub(super) fn of(audit: &Audit, trust: &TrustFile) -> Result<Self, Unusable> {
+    pub(super) fn of(audit: &Audit) -> Self {
         let mut longest: BTreeMap<&str, (&Bundle, &LogLine)> = BTreeMap::new();
         for bundle in audit.bundles() {
             for log in &bundle.manifest().logs {
@@ -57,7 +56,7 @@ impl Scan {
                 }
             }
         }
-        let mut scan = Self { journal: Journal::of(audit, trust)?, ..Self::default() };
+        let mut scan = Self { journal: Journal::of(audit), ..Self::default() };
         let mut walks: Vec<Walk<'_>> = longest.into_values().filter_map(Walk::new).collect();
         while let Some(walk) = walks.iter_mut().filter_map(Walk::waiting).min_by_key(|(time_ms, _)| *time_ms) {
             let (_, walk) = walk;
@@ -65,7 +64,7 @@ impl Scan {
                 scan.erasures.see(walk.log, &walk.origin.agreement, index, statement);
             }
         }
-        Ok(scan)
+        scan
     }
 }
 

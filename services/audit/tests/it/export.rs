@@ -17,6 +17,7 @@ use crate::pair::{CA, Named, Pair, SV, node_name, origin, party};
 #[derive(Clone)]
 pub struct Draft {
     pub exporter: usize,
+    pub kind: &'static str,
     pub files: BTreeMap<String, Vec<u8>>,
     pub logs: Vec<String>,
 }
@@ -51,7 +52,7 @@ pub fn draft(pair: &Pair, exporter: usize) -> Draft {
     refusals.sort();
     files.insert("evidence/refusals".into(), refusals.concat().into_bytes());
     files.insert("policy".into(), policy(pair).into_bytes());
-    Draft { exporter, files, logs }
+    Draft { exporter, kind: "full", files, logs }
 }
 
 /// What an exporter holds of one log.
@@ -133,6 +134,13 @@ fn policy(pair: &Pair) -> String {
 }
 
 impl Draft {
+    /// Without any part.
+    pub fn commitments(mut self) -> Self {
+        self.kind = "commitments only";
+        self.files.retain(|path, _| !path.contains("/parts/"));
+        self
+    }
+
     /// Signs and writes it.
     pub fn write(&self, pair: &Pair, dir: &Path) {
         self.write_as(pair, dir, "convenio-bundle/v1");
@@ -150,7 +158,7 @@ impl Draft {
     /// Every file, manifest and its signature included.
     pub fn sealed(&self, format: &str, key: &SigningKey) -> BTreeMap<String, Vec<u8>> {
         let exporter = format!("exporter {} {}\n", node_name(self.exporter), party(self.exporter));
-        let mut manifest = format!("{format}\nkind full\n{exporter}{}\n", self.logs.concat());
+        let mut manifest = format!("{format}\nkind {}\n{exporter}{}\n", self.kind, self.logs.concat());
         for (path, bytes) in &self.files {
             manifest += &format!("{}  {path}\n", sha256(bytes));
         }

@@ -10,6 +10,7 @@ mod flips;
 mod golden;
 mod hostile;
 mod integrity;
+mod journal;
 mod mutations;
 mod page;
 mod pair;

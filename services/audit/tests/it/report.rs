@@ -2,7 +2,8 @@
 
 use convenio_agreement::act::Refusal;
 use convenio_audit::language::Language;
-use convenio_audit::{Answer, Answered, Asked, Figures, Gravity, QUESTIONS, Report, report_as};
+use convenio_audit::{Answer, Answered, Asked, Figures, Gravity, QUESTIONS, Report, compare, report_as};
+use convenio_log::cosignature;
 use convenio_model::Ref;
 use convenio_wire::exchange::v1::statement::Body;
 use convenio_wire::exchange::v1::{Erase, EraseAnswer};
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 use crate::export::{draft, folder};
 use crate::findings::{EMPLOYED, opened};
 use crate::integrity::{job, season, story, trust};
-use crate::pair::{CA, Pair, SV, origin};
+use crate::pair::{CA, Named, Pair, SV, node_name, origin};
 use crate::records::Job;
 
 /// The report of both bundles.
@@ -98,10 +99,89 @@ fn one_bundle_cannot_tell_whether_both_match() {
 }
 
 #[test]
+fn repro_two_bundles_of_one_exporter_are_not_two_stories() {
+    let pair = story();
+    let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    draft(&pair, SV).write(&pair, one.path());
+    draft(&pair, SV).write(&pair, other.path());
+    let compared = compare(one.path(), other.path(), &trust(&pair)).unwrap();
+    assert!(!compared.holds);
+    let reasons: Vec<&str> = compared.problems.iter().map(|problem| problem.reason).collect();
+    assert_eq!(reasons, ["SAME_EXPORTER"]);
+    let found = report_as(one.path(), Some(other.path()), &trust(&pair), &Asked::default()).unwrap();
+    assert!(!found.integrity);
+    assert_eq!(kinds(&found, Answered::NotRecorded), ["A6"]);
+    assert_eq!(kinds(&found, Answered::Finding), [""; 0]);
+    assert_valid(&found);
+}
+
+#[test]
+fn repro_a_report_does_not_depend_on_where_its_bundles_lie() {
+    let pair = substituted();
+    let render = || {
+        let (sv, ca) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        draft(&pair, SV).write(&pair, sv.path());
+        draft(&pair, CA).write(&pair, ca.path());
+        let found = report_as(sv.path(), Some(ca.path()), &trust(&pair), &Asked::default()).unwrap();
+        (found.json(), found.html(), found.text())
+    };
+    assert_eq!(render(), render());
+}
+
+/// A cosignature in the name of a mirror that the partner's roots never authorised, at a time of its own.
+fn stranger(pair: &mut Pair, node: usize, size: u64, seconds: u64) {
+    let mut signed = pair.nodes[node].cosigned.get(&size).cloned().unwrap_or_else(|| pair.head(node, size));
+    let mirror = Named(format!("{}/mirror/7", node_name(1 - node)), &pair.nodes[node].keys.mirror);
+    cosignature::append(&mut signed, &mirror, seconds).unwrap();
+    pair.nodes[node].cosigned.insert(size, signed);
+}
+
+#[test]
+fn repro_only_cosignatures_that_verify_tell_times() {
+    // Lateness is not hidden by a line that says it was early.
+    let mut late = story();
+    late.act(SV, &job(1, None), "documented").unwrap();
+    let index = late.nodes[SV].log.len() as u64 - 1;
+    late.pass(30);
+    late.sync();
+    late.nodes[SV].cosigned.retain(|size, _| *size <= index || *size == index + 1);
+    for forged in [false, true] {
+        if forged {
+            stranger(&mut late, SV, index + 1, 1);
+        }
+        let found = both(&late, &Asked::default());
+        let answer = of(&found, "A14");
+        assert_eq!((answer.answer, answer.failed), (Answered::Finding, 1), "{forged}: {answer:#?}");
+        assert_eq!((&*answer.evidence[0].origin, answer.evidence[0].index), (&*origin(SV), index));
+    }
+    // Nor is it made by one that says it is long after.
+    let mut fresh = story();
+    fresh.act(SV, &job(1, None), "documented").unwrap();
+    assert_eq!(of(&one(&fresh), "A14").answer, Answered::Ok);
+    let size = fresh.nodes[SV].log.len() as u64;
+    stranger(&mut fresh, SV, size, 4_070_908_800);
+    let found = one(&fresh);
+    assert_eq!(of(&found, "A14").answer, Answered::Ok, "{:#?}", of(&found, "A14"));
+}
+
+/// The report of El Salvador's bundle alone.
+fn one(pair: &Pair) -> Report {
+    let dir = TempDir::new().unwrap();
+    draft(pair, SV).write(pair, dir.path());
+    let found = report_as(dir.path(), None, &trust(pair), &Asked::default()).unwrap();
+    assert!(found.integrity, "{:#?}", found.bundles);
+    found
+}
+
+#[test]
 fn what_is_erased_is_indeterminate_and_never_guessed() {
     let one = job(1, None);
     let mut pair = opened(&one);
     season(&mut pair, &one, &EMPLOYED[..4]);
+    let published = r#"{"format":"convenio-figures/v1","figures":[{"name":"records","value":RECORDS},{"name":"act.nominate","value":1}]}"#;
+    let published = published.replace("RECORDS", &of(&both(&pair, &Asked::default()), "A8").examined.to_string());
+    let asked = Asked { figures: Some(Figures::parse(published.as_bytes()).unwrap()), ..Asked::default() };
+    assert_eq!((of(&both(&pair, &asked), "A20").answer, of(&both(&pair, &asked), "A20").examined), (Answered::Ok, 2));
     // The nomination's parts go, by an ERASE of each.
     let index = pair.nodes[SV].parts.keys().copied().next_back().unwrap();
     let first = pair.nodes[SV].parts.keys().copied().find(|at| pair.nodes[SV].parts[at].parts.len() == 2).unwrap();
@@ -113,10 +193,11 @@ fn what_is_erased_is_indeterminate_and_never_guessed() {
     }
     pair.sync();
     pair.nodes[SV].parts.remove(&first);
-    let found = both(&pair, &Asked::default());
+    let found = both(&pair, &asked);
     assert!(found.integrity, "{:#?}", found.comparison);
     assert!(found.erased > 0);
-    for code in ["A8", "A9", "A16"] {
+    assert_eq!((of(&found, "A20").indeterminate, of(&found, "A20").failed), (1, 0), "{:#?}", of(&found, "A20"));
+    for code in ["A8", "A9", "A16", "A20"] {
         let answer = of(&found, code);
         assert_eq!(answer.answer, Answered::Indeterminate, "{code}: {answer:?}");
         assert!(answer.indeterminate > 0 && answer.failed == 0);
