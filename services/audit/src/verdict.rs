@@ -1,6 +1,7 @@
 //! A signed verdict: that an auditor, with this key, from these bundles and this trust file, came to this report.
 //!
-//! `verdict.dsse.json` is a DSSE envelope over JSON ([`Verdict`]), type [`VERDICT_TYPE`], by the auditor's Ed25519 key.
+//! `verdict.dsse.json` is a DSSE envelope over JSON ([`Verdict`]), type [`VERDICT_TYPE`], by the auditor's Ed25519 key. It
+//! covers the three renderings of the report; one of the first form covers `report.json` alone, and says so.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +15,12 @@ use crate::report::Report;
 /// DSSE type of a verdict.
 pub const VERDICT_TYPE: &str = "application/vnd.convenio.verdict.v1+json";
 /// `format` of a verdict.
-pub const FORMAT: &str = "convenio-verdict/v1";
+pub const FORMAT: &str = "convenio-verdict/v2";
+/// `format` of a verdict over `report.json` alone.
+const FIRST_FORMAT: &str = "convenio-verdict/v1";
 /// Name of the signed file in its folder.
 pub const FILE: &str = "verdict.dsse.json";
-/// Names of the renderings beside it; the first is the one that is signed.
+/// Names of the renderings beside it.
 pub const RENDERINGS: [&str; 3] = ["report.json", "report.html", "report.txt"];
 
 /// Largest report that is read, bytes.
@@ -53,7 +56,7 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
-    /// [`FORMAT`].
+    /// [`FORMAT`]; `convenio-verdict/v1` if it covers `report.json` alone.
     pub format: String,
     /// What came out.
     pub verdict: Outcome,
@@ -61,12 +64,36 @@ pub struct Verdict {
     pub time: String,
     /// SHA-256 of `report.json`.
     pub report_sha256: String,
+    /// SHA-256 of `report.html`; none in the first form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub html_sha256: Option<String>,
+    /// SHA-256 of `report.txt`; none in the first form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_sha256: Option<String>,
     /// SHA-256 of each bundle's manifest, in the order given.
     pub manifest_sha256: Vec<String>,
     /// SHA-256 of the trust file.
     pub trust_sha256: String,
     /// Program and version that wrote the report.
     pub program: String,
+}
+
+impl Verdict {
+    /// The renderings that it covers, each with its SHA-256.
+    pub fn covers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let digests = [Some(&self.report_sha256), self.html_sha256.as_ref(), self.text_sha256.as_ref()];
+        RENDERINGS.into_iter().zip(digests).filter_map(|(name, digest)| Some((name, digest?.as_str())))
+    }
+
+    /// Whether it has the members of its form.
+    fn is_whole(&self) -> bool {
+        let all = match self.format.as_str() {
+            FORMAT => true,
+            FIRST_FORMAT => false,
+            _ => return false,
+        };
+        [&self.html_sha256, &self.text_sha256].iter().all(|digest| digest.is_some() == all)
+    }
 }
 
 /// What a verdict is about.
@@ -87,9 +114,9 @@ pub enum Fallen {
     /// Not a verdict.
     #[error("FORMAT: what is signed is no verdict of a form that this version knows")]
     Format,
-    /// Another report.
-    #[error("REPORT: report.json is not the one that was signed")]
-    Report,
+    /// Another report; the name of the rendering.
+    #[error("REPORT: {0} is not the one that was signed")]
+    Report(&'static str),
     /// Other bundles.
     #[error("BUNDLES: the bundles are not those of the verdict")]
     Bundles,
@@ -122,11 +149,14 @@ pub fn sign(
     out: &Path,
 ) -> Result<Verdict, Unusable> {
     let manifests = inputs.bundles.iter().map(|bundle| digest(&bundle.join(MANIFEST), MAX_INPUT));
+    let rendering = |at: usize| digest(&out.join(RENDERINGS[at]), MAX_REPORT);
     let verdict = Verdict {
         format: FORMAT.to_owned(),
         verdict: Outcome::of(report),
         time: crate::moment::rfc3339(time_ms),
-        report_sha256: digest(&out.join(RENDERINGS[0]), MAX_REPORT)?,
+        report_sha256: rendering(0)?,
+        html_sha256: Some(rendering(1)?),
+        text_sha256: Some(rendering(2)?),
         manifest_sha256: manifests.collect::<Result<_, _>>()?,
         trust_sha256: digest(inputs.trust, MAX_INPUT)?,
         program: concat!("convenio-audit ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -136,8 +166,8 @@ pub fn sign(
     Ok(verdict)
 }
 
-/// Checks the verdict in the folder `dir`: the auditor's signature, the report beside it and, where they are given, the
-/// bundles and the trust file.
+/// Checks the verdict in the folder `dir`: the auditor's signature, the renderings beside it that it covers and, where they
+/// are given, the bundles and the trust file.
 ///
 /// # Errors
 /// [`Unusable`] where a file cannot be read; inside, why the verdict does not stand.
@@ -151,12 +181,13 @@ pub fn check(
     let envelope = Envelope::load(&path);
     let envelope = envelope.map_err(|error| Unusable::Form { path, problem: error.to_string() })?;
     let Ok(payload) = envelope.verify(VERDICT_TYPE, &[*key], 1) else { return Ok(Err(Fallen::Signature)) };
-    let Some(verdict) = serde_json::from_slice::<Verdict>(payload).ok().filter(|verdict| verdict.format == FORMAT)
-    else {
+    let Some(verdict) = serde_json::from_slice(payload).ok().filter(Verdict::is_whole) else {
         return Ok(Err(Fallen::Format));
     };
-    if digest(&dir.join(RENDERINGS[0]), MAX_REPORT)? != verdict.report_sha256 {
-        return Ok(Err(Fallen::Report));
+    for (name, signed) in verdict.covers() {
+        if digest(&dir.join(name), MAX_REPORT)? != signed {
+            return Ok(Err(Fallen::Report(name)));
+        }
     }
     let manifests = bundles.iter().map(|bundle| digest(&bundle.join(MANIFEST), MAX_INPUT));
     let manifests: Vec<String> = manifests.collect::<Result<_, _>>()?;

@@ -52,7 +52,7 @@ enum Form {
 pub(super) enum VerdictCommand {
     /// Is it signed by that auditor, about this report, these bundles and this trust file?
     Check {
-        /// Folder with verdict.dsse.json and report.json.
+        /// Folder with verdict.dsse.json and the renderings of the report.
         dir: PathBuf,
         /// Public key of the auditor, FILE.pub.
         #[arg(long)]
@@ -101,13 +101,29 @@ fn code(report: &Report) -> u8 {
     }
 }
 
+/// A verdict that stands, and what it speaks of.
+#[derive(serde::Serialize)]
+struct Checked<'v> {
+    #[serde(flatten)]
+    verdict: &'v verdicts::Verdict,
+    /// Names of the renderings that were signed.
+    covers: Vec<&'static str>,
+}
+
+impl Checked<'_> {
+    fn text(&self) -> String {
+        let (verdict, covers) = (self.verdict, self.covers.join(", "));
+        format!("{:?}, signed at {}, covers {covers}", verdict.verdict, verdict.time)
+    }
+}
+
 pub(super) fn verdict(command: VerdictCommand) -> Result<u8, Unusable> {
     let VerdictCommand::Check { dir, key, bundles, trust, output } = command;
     let key = verdicts::public_key(&key)?;
     match verdicts::check(&dir, &key, &bundles, trust.as_deref())? {
         Ok(found) => {
-            let text = |found: &verdicts::Verdict| format!("{:?}, signed at {}", found.verdict, found.time);
-            output.show(&found, text);
+            let covers = found.covers().map(|(name, _)| name).collect();
+            output.show(&Checked { verdict: &found, covers }, Checked::text);
             Ok(HOLDS)
         }
         Err(fallen) => {

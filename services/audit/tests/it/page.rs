@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use convenio_audit::verdict::{Outcome, Verdict};
+use convenio_audit::verdict::{Outcome, VERDICT_TYPE, Verdict};
 use convenio_model::Ref;
-use convenio_seal::Envelope;
+use convenio_seal::{Envelope, SigningKey};
 use convenio_wire::exchange::v1::statement::Body;
 use tempfile::TempDir;
 
@@ -107,19 +107,61 @@ fn a_verdict_falls_with_what_it_is_about() {
     let (_, dir) = exported();
     let made = "convenio-audit key a && convenio-audit report sv ca --trust trust --out v --sign a.sk.pem --time 2026-05-01T00:00:00Z";
     assert_eq!(run(dir.path(), made).0, 3);
+    assert_eq!(run(dir.path(), "cp -r v whole").0, 0);
     let check = "convenio-audit verdict check v --key a.pub";
     let (code, out, _) = run(dir.path(), check);
     assert!(code == 0 && out.contains("2026-05-01T00:00:00Z"), "{out}");
+    assert!(out.contains("covers report.json, report.html, report.txt"), "{out}");
     for (change, reason) in [
         ("--bundle ca --bundle sv", "BUNDLES"),
         ("--trust sv/policy", "TRUST"),
         ("&& convenio-audit key b && convenio-audit verdict check v --key b.pub", "SIGNATURE"),
-        ("&& echo >> v/report.json && convenio-audit verdict check v --key a.pub", "REPORT"),
+        ("&& echo >> v/report.html && convenio-audit verdict check v --key a.pub", "REPORT: report.html"),
+        ("&& echo >> v/report.txt && convenio-audit verdict check v --key a.pub", "REPORT: report.txt"),
+        ("&& echo >> v/report.json && convenio-audit verdict check v --key a.pub", "REPORT: report.json"),
     ] {
+        assert_eq!(run(dir.path(), "cp -r whole/. v").0, 0);
         let (code, _, complaint) = run(dir.path(), &format!("{check} {change}"));
         assert!(code == 1 && complaint.contains(reason), "{change}: {complaint}");
     }
     assert_eq!(run(dir.path(), "convenio-audit key a").0, 2, "a key is never overwritten");
+}
+
+#[test]
+fn a_verdict_of_the_first_form_covers_the_json_alone_and_says_so() {
+    let (_, dir) = exported();
+    let made = "convenio-audit key a && convenio-audit report sv ca --trust trust --out v --sign a.sk.pem";
+    assert_eq!(run(dir.path(), made).0, 3);
+    let file = dir.path().join("v/verdict.dsse.json");
+    let signed = Envelope::parse(&std::fs::read(&file).unwrap()).unwrap();
+    let key = SigningKey::load(&dir.path().join("a.sk.pem")).unwrap();
+    let sign = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut said: serde_json::Value = serde_json::from_slice(&signed.payload).unwrap();
+        change(&mut said);
+        let envelope = Envelope::signed(VERDICT_TYPE, serde_json::to_vec(&said).unwrap(), &[&key]);
+        std::fs::write(&file, envelope.to_json()).unwrap();
+        run(dir.path(), "convenio-audit verdict check v --key a.pub")
+    };
+    let first = |said: &mut serde_json::Value| {
+        said["format"] = "convenio-verdict/v1".into();
+        let members = said.as_object_mut().unwrap();
+        members.retain(|name, _| name != "html_sha256" && name != "text_sha256");
+    };
+    let (code, out, complaint) = sign(&first);
+    assert!(code == 0 && out.trim_end().ends_with("covers report.json"), "{out}{complaint}");
+    // One form does not pass for the other.
+    let mixed: [&dyn Fn(&mut serde_json::Value); 3] = [
+        &|said| said["format"] = "convenio-verdict/v1".into(),
+        &|said| drop(said.as_object_mut().unwrap().remove("html_sha256")),
+        &|said| said["format"] = "convenio-verdict/v3".into(),
+    ];
+    for change in mixed {
+        let (code, _, complaint) = sign(change);
+        assert!(code == 1 && complaint.contains("FORMAT"), "{complaint}");
+    }
+    std::fs::write(dir.path().join("v/report.html"), "another").unwrap();
+    assert_eq!(sign(&first).0, 0);
+    assert_eq!(sign(&|_| {}).0, 1);
 }
 
 #[test]
