@@ -28,8 +28,10 @@ pub(super) struct Gather<'g> {
     pub(super) options: &'g Options,
 }
 
-/// Where a record goes whose subject is not known.
-const UNKNOWN: &[u8] = b"";
+/// By what a record goes to its share: its subject, or itself where that is not known, for there may be millions of those.
+fn key<'k>(subject: &'k str, record: &'k Spooled) -> &'k [u8] {
+    if subject.is_empty() { &record.record_id } else { subject.as_bytes() }
+}
 
 impl Gather<'_> {
     /// Spools every RECORD that counts.
@@ -113,7 +115,7 @@ impl<'g> Worker<'g> {
             let lead = record.parts.first().filter(|lead| !lead.is_empty());
             let lead = lead.and_then(|lead| Part::decode(lead.as_slice()).ok());
             let subject = lead.map(|lead| lead.subject_ref).unwrap_or_default();
-            self.out.push(if subject.is_empty() { UNKNOWN } else { subject.as_bytes() }, &record)?;
+            self.out.push(key(&subject, &record), &record)?;
         }
         Ok(())
     }
@@ -162,4 +164,29 @@ fn merged(first: Option<EntryParts>, second: Option<EntryParts>, count: usize) -
         held.map(|part| std::mem::take(&mut part.part)).unwrap_or_default()
     };
     (0..count).map(&mut take).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repro_records_without_a_subject_do_not_all_come_to_one_share() {
+        let (dir, shares, each) = (tempfile::tempdir().unwrap(), 16, 64);
+        let spool = Spool::create(&dir.path().join("records"), shares, 1).unwrap();
+        let mut out = spool.writer();
+        for number in 0..(shares * each) as u128 {
+            // As a node makes them in one second: they differ in a few bytes.
+            let record_id = (0x018f_0000_0000_7000_8000_0000_0000_0000 | number << 8).to_be_bytes().to_vec();
+            let record = Spooled { record_id, ..Spooled::default() };
+            out.push(key("", &record), &record).unwrap();
+        }
+        let one = Spooled { record_id: vec![1; 16], ..Spooled::default() };
+        let other = Spooled { record_id: vec![2; 16], ..Spooled::default() };
+        assert_eq!(key("placements/1", &one), key("placements/1", &other));
+        out.finish().unwrap();
+        let held: Vec<usize> = (0..shares).map(|share| spool.read::<Spooled>(share).unwrap().len()).collect();
+        assert_eq!(held.iter().sum::<usize>(), shares * each);
+        assert!(held.iter().all(|count| *count < 3 * each), "{held:?}");
+    }
 }
