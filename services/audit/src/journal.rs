@@ -18,6 +18,7 @@ use convenio_seal::{ManifestKeys, TrustFile};
 use serde::Serialize;
 
 pub use fold::RowFinding;
+pub(crate) use heads::TRUNCATED;
 pub use reads::{Access, Accesses, accesses};
 pub(crate) use walk::Told;
 
@@ -30,7 +31,9 @@ use fold::Fold;
 use walk::walk;
 
 /// Digests of the registry's live rows, in a bundle.
-const ROWS: &str = "rows";
+pub(crate) const ROWS: &str = "rows";
+/// Milliseconds that the clocks of a node and of its partner's witness may differ.
+const SKEW_MS: u64 = 30_000;
 
 /// A journal, as it was checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,6 +46,10 @@ pub struct JournalSummary {
     pub witnessed: u64,
     /// Entries whose part is not there.
     pub without_part: u64,
+    /// Entries that the partner's witness saw and that are not here: they were cut off, or came after the export.
+    pub unseen: u64,
+    /// True where they were cut off: the bundle itself tells of a time after that at which the witness saw them.
+    pub cut: bool,
 }
 
 /// What a journal says of the registry.
@@ -127,21 +134,29 @@ fn compared(
 ) {
     let keys = manifests(bundle, &checked.book);
     let mut fold = Fold::default();
+    let (mut last_ms, mut seen_ms) = (checked.last_ms(), Vec::new());
     for line in by_epoch(bundle) {
         let theirs = partner.and_then(|partner| heads::witnessed(partner, line, &keys, problems));
-        let wanted: BTreeSet<u64> = theirs.iter().map(|head| head.size()).collect();
-        let mut without_part = 0;
+        let wanted: BTreeSet<u64> = theirs.iter().map(|seen| seen.head.size()).collect();
+        let (mut without_part, mut unseen) = (0, 0);
         let roots = walk(bundle, line, &wanted, &mut Problems::default(), &mut |told| {
             without_part += u64::from(told.part.is_none());
+            last_ms = last_ms.max(told.entry.time_ms);
             fold.take(&told);
             see(&told);
         });
         let mut witnessed = heads::check(bundle, line, &keys, None, problems);
-        if let Some(theirs) = theirs {
-            heads::agrees(line, &theirs, &roots, problems);
-            witnessed = witnessed.max(theirs.size());
+        if let Some(seen) = &theirs {
+            heads::agrees(line, &seen.head, &roots, problems);
+            witnessed = witnessed.max(seen.head.size());
+            unseen = seen.head.size().saturating_sub(line.size);
         }
-        report.journals.push(JournalSummary { origin: line.name.clone(), size: line.size, witnessed, without_part });
+        seen_ms.push(theirs.map_or(u64::MAX, |seen| seen.time_ms));
+        let (origin, size) = (line.name.clone(), line.size);
+        report.journals.push(JournalSummary { origin, size, witnessed, without_part, unseen, cut: false });
+    }
+    for (journal, seen_ms) in report.journals.iter_mut().zip(seen_ms) {
+        journal.cut = journal.unseen > 0 && last_ms > seen_ms.saturating_add(SKEW_MS);
     }
     match bundle.manifest().journals.is_empty() {
         true => report.notes.push("the bundle holds no journal".to_owned()),
@@ -185,11 +200,15 @@ impl JournalReport {
     pub fn text(&self) -> String {
         let mut out = format!("{} (exported by {})\n", self.bundle, self.exporter);
         for journal in &self.journals {
-            let JournalSummary { origin, size, witnessed, without_part } = journal;
+            let JournalSummary { origin, size, witnessed, without_part, unseen, cut } = journal;
             let _ = writeln!(
                 out,
                 "  journal {origin}: {size} entries, {witnessed} witnessed by a partner, {without_part} without part"
             );
+            let why = if *cut { "cut off" } else { "cut off, or later than this export: ask for a new one" };
+            if *unseen > 0 {
+                let _ = writeln!(out, "  {unseen} entries that the partner's witness saw are not here: {why}");
+            }
         }
         let _ = writeln!(out, "  {} rows, {} of them indeterminate", self.rows, self.indeterminate);
         for problem in self.problems.iter().take(SHOWN) {

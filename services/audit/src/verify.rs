@@ -210,6 +210,13 @@ pub fn load_trust(path: &Path) -> Result<TrustFile, Unusable> {
     TrustFile::parse(&text).map_err(|error| bad(error.to_string()))
 }
 
+impl Checked {
+    /// The last time that anything in the logs tells, Unix ms.
+    pub(crate) fn last_ms(&self) -> u64 {
+        run::last_ms(&self.logs)
+    }
+}
+
 impl CheckedLog {
     pub(crate) fn line(&self) -> &LogLine {
         &self.scanned.line

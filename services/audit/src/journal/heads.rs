@@ -45,12 +45,19 @@ pub(super) fn check(
             problems.push(bad(Check::Checkpoint, "the entries have another root at that size"));
         }
         match cosigned(&signed, line, keys) {
-            Ok(true) => witnessed = witnessed.max(size),
-            Ok(false) => {}
+            Ok(Some(_)) => witnessed = witnessed.max(size),
+            Ok(None) => {}
             Err(text) => problems.push(bad(Check::Cosignature, &text)),
         }
     }
     witnessed
+}
+
+/// A head of a journal that the partner's witness cosigned.
+pub(super) struct Seen {
+    pub(super) head: Checkpoint,
+    /// When, by the witness's clock, Unix ms.
+    pub(super) time_ms: u64,
 }
 
 /// The head of this journal that the partner's witness cosigned last, as the partner's bundle holds it.
@@ -59,7 +66,7 @@ pub(super) fn witnessed(
     line: &JournalLine,
     keys: &[ManifestKeys],
     problems: &mut Problems,
-) -> Option<Checkpoint> {
+) -> Option<Seen> {
     let bundle = partner.bundle.as_deref()?;
     let path = log_folder(&line.name).replacen("logs/", "witnessed/", 1).trim_end_matches('/').to_owned();
     if !bundle.lists(&path) {
@@ -70,8 +77,8 @@ pub(super) fn witnessed(
     let bad = |text: &str| Problem::new(Check::Cosignature, text).of(&line.name).at(&path);
     let good = log_signed(&signed, line, &known).and_then(|()| cosigned(&signed, line, &known));
     match good {
-        Ok(true) => Some(head(&signed).clone()),
-        Ok(false) => {
+        Ok(Some(seconds)) => Some(Seen { head: head(&signed).clone(), time_ms: seconds.saturating_mul(1_000) }),
+        Ok(None) => {
             problems.push(bad("the exporter's witness has not cosigned it"));
             None
         }
@@ -82,12 +89,15 @@ pub(super) fn witnessed(
     }
 }
 
+/// Reason of the problem that entries which the partner's witness saw are not here.
+pub(crate) const TRUNCATED: &str = "JOURNAL_TRUNCATED";
+
 /// Whether a journal still begins with what the partner's witness cosigned.
 pub(super) fn agrees(line: &JournalLine, theirs: &Checkpoint, roots: &BTreeMap<u64, Hash>, problems: &mut Problems) {
     let bad = |text: String, reason| Problem::new(Check::Checkpoint, text).because(reason).of(&line.name);
     if theirs.size() > line.size {
         let text = format!("the partner's witness saw {} entries, {} are here", theirs.size(), line.size);
-        problems.push(bad(text, "JOURNAL_TRUNCATED").entry(line.size));
+        problems.push(bad(text, TRUNCATED).entry(line.size));
     } else if theirs.size() > 0 && roots.get(&theirs.size()) != Some(&theirs.root()) {
         let text = "the partner's witness saw another root at that size".to_owned();
         problems.push(bad(text, "JOURNAL_REWRITTEN").entry(theirs.size() - 1));
@@ -130,16 +140,15 @@ fn log_signed(signed: &SignedCheckpoint, line: &JournalLine, keys: &[ManifestKey
     Err("not signed by a log key that the roots of its node authorised".to_owned())
 }
 
-/// Whether the witness of another node cosigned the checkpoint.
-fn cosigned(signed: &SignedCheckpoint, line: &JournalLine, keys: &[ManifestKeys]) -> Result<bool, String> {
-    let mut found = false;
+/// When the witness of another node cosigned the checkpoint, Unix seconds; none if it has not.
+fn cosigned(signed: &SignedCheckpoint, line: &JournalLine, keys: &[ManifestKeys]) -> Result<Option<u64>, String> {
+    let mut found = None;
     for keys in keys.iter().filter(|keys| keys.node != line.origin.node) {
         let name = format!("{}/witness/{}", keys.node, keys.version);
         let key =
             VerifierKey::new(name, SignatureType::CosignatureV1, keys.witness.raw()).map_err(|e| e.to_string())?;
         if signed.note().signatures().iter().any(|signature| signature.is_by(&key)) {
-            cosignature::verify(signed, &key).map_err(|error| error.to_string())?;
-            found = true;
+            found = found.max(Some(cosignature::verify(signed, &key).map_err(|error| error.to_string())?));
         }
     }
     Ok(found)

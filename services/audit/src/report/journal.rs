@@ -8,11 +8,9 @@ use super::answers::Tally;
 use super::ledger::Ledger;
 use super::{Gravity, Place};
 use crate::audit::Audit;
-use crate::journal::{JournalReport, Told, examine};
+use crate::journal::{JournalReport, ROWS, TRUNCATED, Told, examine};
+use crate::problem::Problem;
 use crate::verify::Checked;
-
-/// Digests of the live rows, in a bundle.
-const ROWS: &str = "rows";
 
 /// What was read of the journals.
 #[derive(Debug, Default)]
@@ -83,11 +81,19 @@ impl Journal {
     }
 
     fn compared(&mut self, found: &JournalReport) {
+        self.reads.tally.gone += found.journals.iter().map(|journal| journal.unseen).sum::<u64>();
         let tally = &mut self.rows.tally;
         tally.examined += found.rows;
         tally.gone += found.indeterminate;
+        // What may have come after the export is missing, and no fault.
+        tally.gone += found.journals.iter().filter(|journal| !journal.cut).map(|journal| journal.unseen).sum::<u64>();
+        let is_later = |problem: &&Problem| {
+            let own = |origin: &str| found.journals.iter().any(|journal| journal.origin == origin && !journal.cut);
+            problem.reason == TRUNCATED && problem.origin.as_deref().is_some_and(own)
+        };
         let rows = found.findings.iter().map(|row| (&row.origin, row.index));
-        let problems = found.problems.iter().map(|problem| (&problem.origin, problem.index));
+        let problems =
+            found.problems.iter().filter(|problem| !is_later(problem)).map(|problem| (&problem.origin, problem.index));
         for (origin, index) in rows.chain(problems) {
             let place = origin.as_ref().zip(index).map(|(origin, index)| Place::new(origin, index));
             tally.fail(Gravity::Grave, place);

@@ -7,7 +7,7 @@ use convenio_log::SignedCheckpoint;
 use convenio_wire::exchange::v1::statement::Body;
 
 use super::CheckedLog;
-use super::heads::{Context, Head, by_log, cosignatures, parse};
+use super::heads::{Context, Head, by_log, cosignatures, parse, thin};
 use super::ledger::Rows;
 use super::tree::Roots;
 use crate::bundle::on_every_core;
@@ -17,6 +17,8 @@ use crate::problem::{Check, Problem, Problems};
 const SKEW: u64 = 30;
 /// Chunks that a worker takes at a time: the checkpoints in them lie close together.
 const TAKEN: u64 = 16;
+/// Heads that a worker keeps before it thins them.
+const MANY: usize = 65_536;
 
 /// What the entangled checkpoints of a log say.
 #[derive(Default)]
@@ -40,6 +42,7 @@ pub(super) fn entangled(log: &CheckedLog, partners: &[Partner<'_>]) -> io::Resul
     let chunks = log.effective.min(log.scanned.readable).div_ceil(256);
     let found = on_every_core(usize::try_from(chunks.div_ceil(TAKEN)).unwrap_or(usize::MAX), || {
         let mut found = Entangled::default();
+        let mut many = MANY;
         let mut roots: Vec<Roots<'_>> =
             partners.iter().map(|partner| Roots::new(partner.context.bundle, &partner.log.scanned)).collect();
         loop {
@@ -51,6 +54,10 @@ pub(super) fn entangled(log: &CheckedLog, partners: &[Partner<'_>]) -> io::Resul
                 if let Err(error) = one_chunk(log, partners, chunk, &mut roots, &mut found) {
                     return vec![Err(error)];
                 }
+            }
+            if found.heads.len() > many {
+                thin(&mut found.heads, |one| *one);
+                many = MANY.max(2 * found.heads.len());
             }
         }
     });

@@ -20,6 +20,28 @@ pub(crate) struct Head {
     pub(crate) mirror: bool,
 }
 
+/// Forgets the heads between the first and the last that one cosigner made in one second, `of` which log they are: they
+/// bound the time of no entry any closer, and a long log has many.
+pub(super) fn thin<T: Copy>(heads: &mut Vec<T>, of: impl Fn(&T) -> (usize, Head)) {
+    let second = |one: &T| {
+        let (log, head) = of(one);
+        (log, head.mirror, head.time)
+    };
+    heads.sort_unstable_by_key(|one| (second(one), of(one).1.size));
+    let mut kept = 0;
+    for at in 0..heads.len() {
+        let last = at + 1 == heads.len() || second(&heads[at]) != second(&heads[at + 1]);
+        // Compared with what stands at the end of those that are kept: at most the first of this second.
+        let middle = kept >= 1 && second(&heads[kept - 1]) == second(&heads[at]) && !last;
+        if !middle {
+            heads[kept] = heads[at];
+            kept += 1;
+        }
+    }
+    heads.truncate(kept);
+    heads.sort_unstable_by_key(of);
+}
+
 /// What the checks of checkpoints need.
 pub(super) struct Context<'c> {
     pub(super) bundle: &'c Bundle,
@@ -127,4 +149,36 @@ pub(super) fn cosignatures(
         !with.revoked.iter().any(|revoked| revoked.forbids(r#use, &id, line, size))
     };
     Ok(found.into_iter().filter(counts).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_thinned_without_a_bound_lost() {
+        let head = |size, time, mirror| Head { size, time, mirror };
+        let mut all: Vec<Head> = (1..=1_000).map(|size| head(size, 7, true)).collect();
+        all.extend((1_001..=1_003).map(|size| head(size, 8, true)));
+        // A clock that goes back, and a witness.
+        all.extend([head(500, 6, true), head(2_000, 7, true), head(3, 7, false), head(3, 7, false)]);
+        let not_before = |heads: &[Head], index| {
+            heads.iter().filter(|head| head.mirror && head.size <= index).map(|head| head.time).max()
+        };
+        let not_after = |heads: &[Head], index| {
+            heads.iter().filter(|head| head.mirror && head.size > index).map(|head| head.time).min()
+        };
+        let mut thinned = all.clone();
+        thin(&mut thinned, |head| (0, *head));
+        for index in 0..2_100 {
+            assert_eq!(not_before(&thinned, index), not_before(&all, index), "{index}");
+            assert_eq!(not_after(&thinned, index), not_after(&all, index), "{index}");
+        }
+        assert!(thinned.is_sorted());
+        assert_eq!(thinned.iter().filter(|head| head.mirror).count(), 5, "two of each second, one alone");
+        // Those of another log are left alone.
+        let mut two = vec![(0, head(1, 7, true)), (1, head(2, 7, true)), (0, head(3, 7, true)), (0, head(2, 7, true))];
+        thin(&mut two, |one| *one);
+        assert_eq!(two, [(0, head(1, 7, true)), (0, head(3, 7, true)), (1, head(2, 7, true))]);
+    }
 }

@@ -245,7 +245,7 @@ impl Run<'_> {
             logs[at].counts = walked.counts;
         }
         let with_parts = bundle.manifest().kind == Kind::Full;
-        let now_ms = now(logs);
+        let now_ms = last_ms(logs);
         let (problems, findings) = ids::check(ids, logs, &bundle.manifest().node, with_parts)?;
         self.problems.append(problems);
         self.findings.append(findings);
@@ -262,6 +262,7 @@ impl Run<'_> {
         for log in &*logs {
             cross::clocks(log, deadline(log, packs), now_ms, &mut self.findings)?;
         }
+        logs.iter_mut().for_each(|log| heads::thin(&mut log.heads, |head| (0, *head)));
         Ok(())
     }
 
@@ -338,8 +339,8 @@ fn last_known(ledger: &Ledger, last: u64) -> io::Result<(u64, u64)> {
     Ok((0, 0))
 }
 
-/// The last time that anything in the bundle tells, Unix ms.
-fn now(logs: &[CheckedLog]) -> u64 {
+/// The last time that anything in the logs tells, Unix ms.
+pub(super) fn last_ms(logs: &[CheckedLog]) -> u64 {
     let cosigned = logs.iter().flat_map(|log| &log.heads).map(|head| head.time.saturating_mul(1_000));
     logs.iter().map(|log| log.counts.last_ms).chain(cosigned).max().unwrap_or_default()
 }
