@@ -1,9 +1,11 @@
 //! Reports of bundles that hold journals and the digests of live rows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use convenio_audit::language::Language;
-use convenio_audit::{Answer, Answered, Asked, Report, report_as};
+use convenio_audit::{Answer, Answered, Asked, OnProgress, Options, Report, report_as};
 use convenio_log::{Checkpoint, MemoryTree, SignedCheckpoint, cosignature, leaf_hash};
 use convenio_seal::{commit, row_digest};
 use convenio_wire::exchange::v1::{EntryParts, JournalAction, JournalEntry, JournalPart, JournalRow, SaltedPart};
@@ -186,4 +188,27 @@ fn without_parts_nothing_that_they_would_tell_is_guessed() {
         assert!(answer.indeterminate > 0, "{code}");
     }
     assert_eq!(of(&found, "A15").indeterminate, 3);
+}
+
+#[test]
+fn repro_a_report_verifies_each_bundle_once() {
+    let pair = story();
+    let mut drafts = both(&pair);
+    keep(&pair, &mut drafts[SV], &[written(1), read(1, "placement")]);
+    keep(&pair, &mut drafts[CA], &[written(2)]);
+    let dirs = drafts.map(|draft| {
+        let dir = TempDir::new().unwrap();
+        draft.write(&pair, dir.path());
+        dir
+    });
+    let verified = Arc::new(AtomicUsize::new(0));
+    let count = verified.clone();
+    let progress: OnProgress = Arc::new(move |told| {
+        let ends = told.step == "verify" && told.done == told.total;
+        count.fetch_add(usize::from(ends), Ordering::Relaxed);
+    });
+    let asked = Asked { options: Options { progress: Some(progress), ..Options::default() }, ..Asked::default() };
+    let found = report_as(dirs[SV].path(), Some(dirs[CA].path()), &trust(&pair), &asked).unwrap();
+    assert_eq!(of(&found, "A15").answer, Answered::Ok);
+    assert_eq!(verified.load(Ordering::Relaxed), 2);
 }
