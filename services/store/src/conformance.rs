@@ -28,6 +28,7 @@ pub async fn run(open: impl AsyncFn() -> Arc<dyn Store>) -> Result<(), StoreErro
 
     logs::ranges_are_half_open_and_ascending(&*open().await).await?;
     logs::what_is_appended_is_never_replaced(&*open().await).await?;
+    logs::what_is_past_a_head_is_cut(&*open().await).await?;
     logs::a_head_keeps_its_root_and_gains_one_note(&*open().await).await?;
     logs::accepted_is_standing_and_not_rejected(&*open().await).await?;
     logs::a_part_is_sealed_anew_and_its_key_forgotten(&*open().await).await?;

@@ -314,6 +314,9 @@ pub struct Writes {
     pub events: Vec<EventRow>,
     /// Inserted, or replaced by id.
     pub logs: Vec<LogRow>,
+    /// Logs of which everything past their head goes, entries, parts and rejections: what never became part of them;
+    /// applied after `logs`. What is below a head never goes.
+    pub cut: Vec<LogId>,
     /// Appended.
     pub entries: Vec<EntryRow>,
     /// Stored parts (log, index, part) that go; applied before `parts`, so that one can be put back re-sealed.
@@ -349,6 +352,7 @@ impl Writes {
             && self.views.is_empty()
             && self.events.is_empty()
             && self.logs.is_empty()
+            && self.cut.is_empty()
             && self.entries.is_empty()
             && self.parts.is_empty()
             && self.part_replaced.is_empty()

@@ -11,10 +11,12 @@ use convenio_seal::epoch::authorise_epoch;
 use convenio_seal::key::SigningKey;
 use convenio_seal::origin::log_origin;
 use convenio_seal::recovery::{recovery_envelope, sign_recovery};
+use convenio_store::StoreError;
 use convenio_store_sqlite::SqliteStore;
-use convenio_wire::exchange::v1::{EpochAuthorisation, Recovery, RecoveryRequest, RefillRequest};
+use convenio_wire::exchange::v1::{EpochAuthorisation, Recovery, RecoveryRequest, RefillRequest, RefillResponse};
 use prost::Message;
 use tempfile::TempDir;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::link::Link;
@@ -132,10 +134,21 @@ impl Pair {
 
     /// Loses the disk of a side and recovers it from the other one; the line is up again then.
     pub async fn recover(&mut self, origin: bool, backup: Option<Backup>) -> Recovered {
+        self.recover_after(origin, backup, async |_, _, _| {}).await
+    }
+
+    /// The same; `meanwhile` comes between the request and the refill that holds.
+    pub async fn recover_after(
+        &mut self,
+        origin: bool,
+        backup: Option<Backup>,
+        meanwhile: impl AsyncFnOnce(&Self, &Recovering, &RecoveryRequest),
+    ) -> Recovered {
         self.link.cut();
         let (parts, store, dir) = self.restored(origin, backup).await;
         let recovering = Recovering::open(parts.clone(), SV_CA).await.unwrap();
         let request = recovering.request(&self.challenge(origin).await, "lost disk");
+        meanwhile(self, &recovering, &request).await;
         let refilled = self.refilled(origin, &recovering, &request).await.unwrap();
         let (own, other) = self.parties(origin);
         let file = own.open_epoch(other, refilled.epoch, refilled.prev_size, refilled.prev_root.clone());
@@ -161,9 +174,22 @@ impl Pair {
         recovering: &Recovering,
         request: &RecoveryRequest,
     ) -> Result<Refilled, ServeError> {
+        let answer = self.answer(origin, request).await?;
+        Ok(recovering.refill(tokio_stream::iter(answer)).await.unwrap())
+    }
+
+    /// What the other side answers to a request.
+    ///
+    /// # Errors
+    /// The other side's refusal.
+    pub async fn answer(
+        &self,
+        origin: bool,
+        request: &RecoveryRequest,
+    ) -> Result<Vec<Result<RefillResponse, StoreError>>, ServeError> {
         let (own, _) = self.parties(origin);
         let partner: &Arc<convenio_exchange::Core> = &self.sides(origin).1.core;
         let answer = partner.refill(&own.node, own.sign_request(request)).await?;
-        Ok(recovering.refill(ReceiverStream::new(answer)).await.unwrap())
+        Ok(ReceiverStream::new(answer).collect().await)
     }
 }

@@ -16,6 +16,7 @@ mod it {
     mod links;
     mod loss;
     mod nodes;
+    mod refill;
     mod reload;
     mod season;
     mod sim;

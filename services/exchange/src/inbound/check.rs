@@ -55,7 +55,8 @@ pub(crate) fn check(
     Ok(Checked { index: row.index, record_id: row.record_id, is_record, form })
 }
 
-fn opened(
+/// An entry of the partner that is what it says: signed by the key in force, for this log and recipient.
+pub(crate) fn opened(
     exchange: &Exchange,
     lane: &Lane,
     (keys, revoked): (&Timeline, &Revocations),

@@ -1,19 +1,18 @@
 //! The side that lost its disk. It opens the database that is there, new and empty or a restored backup, extends each log
 //! with what is missing, verifies everything, rebuilds what it knows by replay, and only then opens the epoch that was
-//! granted. Nothing that is stored is taken back: an own log merely ends where the partner's mirror ends.
+//! granted. Nothing counts before it is verified; then nothing below the head of a log is taken back: an own log merely ends
+//! where the partner's mirror ends.
 
 mod open;
 mod tail;
 mod take;
 mod verify;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use convenio_log::Frontier;
 use convenio_store::StoreError;
 use convenio_wire::exchange::v1::refill_response::Message as Said;
-use convenio_wire::exchange::v1::{Recovery, RecoveryRequest, RefillLog, RefillOpening, RefillResponse};
+use convenio_wire::exchange::v1::{Recovery, RecoveryRequest, RefillOpening, RefillResponse};
 use futures::{FutureExt, Stream, StreamExt};
 use prost::Message;
 
@@ -26,7 +25,8 @@ use crate::lane::Lane;
 use crate::world::save_world;
 
 pub use self::open::Opened;
-pub use super::replay::Known;
+pub(super) use self::tail::Tail;
+use self::take::Incoming;
 
 /// A recovery does not go on. What was stored stays; it can be begun again.
 #[derive(Debug, thiserror::Error)]
@@ -74,24 +74,12 @@ pub struct Refilled {
     pub prev_size: u64,
     /// Root that EPOCH_OPEN must name.
     pub prev_root: Vec<u8>,
-    /// The latest messages about each subject, for the registry.
-    pub known: Known,
 }
 
 /// A node that recovers one agreement's logs. It serves nobody.
 pub struct Recovering {
     core: Arc<Core>,
     exchange: Arc<Exchange>,
-}
-
-/// A log on its way in.
-struct Incoming {
-    lane: Arc<Lane>,
-    said: RefillLog,
-    frontier: Frontier,
-    /// Entries that the database had.
-    had: u64,
-    records: u64,
 }
 
 impl Recovering {
@@ -145,34 +133,51 @@ impl Recovering {
             Said::Opening(opening) => opening,
             _ => return Err(RecoverError::Answer("no opening")),
         };
-        self.began(&opening, None).await?;
-        let mut logs: Vec<Incoming> = Vec::new();
+        self.began(&opening).await?;
+        let (mut logs, mut announced) = (Vec::<Incoming>::new(), None);
         let entries = loop {
             match said(&mut answer).await? {
-                Said::Log(log) => logs.push(self.begin_log(log).await?),
+                Said::Log(_) if announced.is_some() => return Err(RecoverError::Answer("a log without entries")),
+                Said::Log(log) => announced = Some(log),
                 Said::Batch(batch) => {
+                    if let Some(log) = announced.take() {
+                        logs.push(self.begin_log(log, &batch).await?);
+                    }
                     let log = logs.last_mut().ok_or(RecoverError::Answer("no log"))?;
                     self.take(log, batch).await?;
                 }
+                Said::Done(_) if announced.is_some() => return Err(RecoverError::Answer("a log without entries")),
                 Said::Done(done) => break done.entries,
                 Said::Opening(_) => return Err(RecoverError::Answer("a second opening")),
             }
         };
         self.verify(&opening, &logs).await?;
-        let (tails, dropped) = self.tail(&logs).await?;
-        let lost = dropped.len() as u64;
-        let bare = self.settle(&logs, &tails, dropped).await?;
-        self.began(&opening, Some(bare.2)).await?;
-        let (tail, known) = (tails.iter().map(|(_, begin, end)| end - begin).sum::<u64>() - lost, bare.1);
+        self.accept(&logs).await?;
+        let own = logs.iter().filter(|log| log.said.mirrored);
+        let tail = self.tail(&own.map(|log| (log.lane.log, log.said.size)).collect()).await?;
+        let sums = self.settle(&logs, &tail).await?;
+        self.done(&opening, sums.judged_mirrored).await?;
         let RefillOpening { size, root, granted_epoch, .. } = opening;
-        Ok(Refilled { entries, tail, bare: bare.0, epoch: granted_epoch, prev_size: size, prev_root: root, known })
+        let (tail, bare) = (tail.again.len() as u64, sums.bare);
+        Ok(Refilled { entries, tail, bare, epoch: granted_epoch, prev_size: size, prev_root: root })
     }
 
-    async fn began(&self, opening: &RefillOpening, judged: Option<At>) -> Result<(), StoreError> {
+    /// A refill begins. What an earlier one left that broke off was never verified and goes.
+    async fn began(&self, opening: &RefillOpening) -> Result<(), StoreError> {
+        let (key, state) = (refilled(self.exchange.pack.id()), Refill::of(opening));
+        let (own, peer) = (self.exchange.own_lanes(), self.exchange.peer_lanes());
+        let begun = self.core.write::<_, StoreError, _>(move |work| {
+            own.iter().chain(peer.iter()).for_each(|lane| work.cut(lane.log));
+            work.put_state(&key, Some(state.encode_to_vec()));
+            std::future::ready(Ok(())).boxed()
+        });
+        begun.await
+    }
+
+    /// Everything was refilled and replayed; `judged` is how far the mirrored own log had judged the partner's.
+    async fn done(&self, opening: &RefillOpening, judged: At) -> Result<(), StoreError> {
         let key = refilled(self.exchange.pack.id());
-        let (granted, size, root) = (opening.granted_epoch, opening.size, opening.root.clone());
-        let (peer_epoch, peer_size) = judged.unwrap_or((1, 0));
-        let state = Refill { granted, size, root, done: judged.is_some(), peer_epoch, peer_size };
+        let state = Refill { done: true, peer_epoch: judged.0, peer_size: judged.1, ..Refill::of(opening) };
         let kept = self.core.write::<_, StoreError, _>(move |work| {
             work.put_state(&key, Some(state.encode_to_vec()));
             std::future::ready(Ok(())).boxed()
@@ -180,22 +185,16 @@ impl Recovering {
         kept.await
     }
 
-    /// Replays everything and writes what follows from it; the number of entries without parts, the last messages, and how
-    /// far the refilled own log had judged.
-    async fn settle(
-        &self,
-        logs: &[Incoming],
-        tails: &[(Arc<Lane>, u64, u64)],
-        dropped: HashSet<At>,
-    ) -> Result<(u64, Known, At), RecoverError> {
+    /// Replays everything and writes what follows from it.
+    async fn settle(&self, logs: &[Incoming], tail: &Tail) -> Result<Settled, RecoverError> {
         let range = |log: &Incoming| (log.lane.clone(), 0, log.said.size);
-        let own: Vec<_> = logs.iter().filter(|log| log.said.mirrored).map(range).chain(tails.iter().cloned()).collect();
-        let peer: Vec<_> = logs.iter().filter(|log| !log.said.mirrored).map(range).collect();
-        let walk = |ranges: &[_], parts| Walk::new(&self.core, ranges, parts);
-        let mirrored = |at: &At| !tails.iter().any(|(lane, begin, _)| lane.epoch == at.0 && at.1 >= *begin);
-        let mut replay = Replay::begin(&self.exchange, walk(&own, false), dropped, mirrored).await?;
+        let (own, peer): (Vec<_>, Vec<_>) = logs.iter().partition(|log| log.said.mirrored);
+        let own: Vec<_> = own.into_iter().map(range).chain(tail.ranges.iter().cloned()).collect();
+        let peer: Vec<_> = peer.into_iter().map(range).collect();
+        let mut replay = Replay::begin(&self.exchange, Walk::new(&self.core, &own, false), tail).await?;
         self.contained(logs, &replay.sums.entangled).await?;
-        replay.run(walk(&own, true), walk(&peer, true)).await?;
+        let theirs = Walk::new(&self.core, &peer, true).of_partner(&self.exchange);
+        replay.run(Walk::new(&self.core, &own, true), theirs).await?;
         let told = told_before(&self.core, &replay.sums.events).await?;
         replay.sums.events.retain(|event| key_of(event).is_none_or(|key| !told.contains(&key)));
         let rows = self.rows(logs, &replay.sums).await?;
@@ -213,7 +212,9 @@ impl Recovering {
         let written = self.core.write::<_, StoreError, _>(move |work| {
             save_world(work, &exchange, &mut world);
             for row in rejections {
-                if row.reason == "UNDISCLOSED" {
+                // What the partner should not have sent is not kept; what the partner said so of is this node's own.
+                let theirs = exchange.peer_lanes().iter().any(|lane| lane.log == row.log);
+                if theirs && row.reason == "UNDISCLOSED" {
                     work.drop_parts(row.log, row.index);
                 }
                 work.push_rejection(row);
@@ -223,8 +224,16 @@ impl Recovering {
         });
         written.await?;
         sums.erasures.replay(&self.core, &self.exchange).await?;
-        Ok((sums.bare, sums.known, sums.judged_mirrored))
+        Ok(Settled { bare: sums.bare, judged_mirrored: sums.judged_mirrored })
     }
+}
+
+/// What a replay tells of the refill.
+struct Settled {
+    /// Entries whose parts did not come back.
+    bare: u64,
+    /// How far the mirrored own log had judged the partner's.
+    judged_mirrored: At,
 }
 
 async fn said<E>(

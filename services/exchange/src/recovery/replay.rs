@@ -14,6 +14,7 @@ use convenio_wire::exchange::v1::{Outcome, OutcomeDetail, Part, statement::Body}
 use convenio_wire::registry::v1::{PlacementEvent, Rejection};
 use prost::Message;
 
+use super::client::Tail;
 use super::erasures::Erasures;
 use super::walk::{At, Step, Walk};
 use crate::core::{Core, Exchange};
@@ -40,8 +41,6 @@ pub(super) struct Sums {
     pub events: Vec<EventRow>,
     /// RECORDs whose parts are not all there.
     pub bare: u64,
-    /// Registry records that the own acts were built from, with the latest message of each name.
-    pub known: Known,
     /// What was ordered to be erased, by whom, and what was answered.
     pub erasures: Erasures,
 }
@@ -54,9 +53,6 @@ pub(super) struct Decided {
     pub end: u64,
 }
 
-/// The last accepted message of each name about each subject.
-pub type Known = BTreeMap<(Ref, String), Vec<u8>>;
-
 pub(super) struct Replay<'a> {
     exchange: &'a Exchange,
     pub world: World,
@@ -65,27 +61,24 @@ pub(super) struct Replay<'a> {
     outcomes: HashMap<u64, Vec<Outcome>>,
     /// RECORDs of the own logs that the partner has not decided: (epoch, index).
     waiting: BTreeMap<At, (RecordId, Option<Subject>, Option<Part>)>,
+    /// Sizes of the own logs so far, by epoch.
+    reached: BTreeMap<u64, u64>,
     /// Own entries that are not issued again.
     dropped: HashSet<At>,
 }
 
 impl<'a> Replay<'a> {
     /// Reads the own entries once, for the OUTCOMEs and positions among them.
-    pub(super) async fn begin(
-        exchange: &'a Exchange,
-        mut own: Walk,
-        dropped: HashSet<At>,
-        mirrored: impl Fn(&At) -> bool,
-    ) -> Result<Self, StoreError> {
+    pub(super) async fn begin(exchange: &'a Exchange, mut own: Walk, tail: &Tail) -> Result<Self, StoreError> {
         let mut sums = Sums { judged: (1, 0), judged_mirrored: (1, 0), ..Sums::default() };
         let mut outcomes: HashMap<u64, Vec<Outcome>> = HashMap::new();
         while let Some(step) = own.next().await? {
-            if dropped.contains(&step.at) {
+            if tail.dropped.contains(&step.at) {
                 continue;
             }
             if let Some(peer) = &step.statement.peer {
                 sums.judged = sums.judged.max((peer.epoch, peer.size));
-                if mirrored(&step.at) {
+                if !tail.holds(&step.at) {
                     sums.judged_mirrored = sums.judged;
                 }
             }
@@ -98,8 +91,8 @@ impl<'a> Replay<'a> {
             }
         }
         outcomes.values_mut().for_each(|of_epoch| of_epoch.sort_by_key(|outcome| outcome.begin));
-        let world = World::default();
-        Ok(Self { exchange, world, sums, outcomes, waiting: BTreeMap::new(), dropped })
+        let (world, dropped) = (World::default(), tail.dropped.clone());
+        Ok(Self { exchange, world, sums, outcomes, waiting: BTreeMap::new(), reached: BTreeMap::new(), dropped })
     }
 
     /// Replays both sides.
@@ -110,6 +103,7 @@ impl<'a> Replay<'a> {
             }
             let seen = step.statement.peer.as_ref().map_or((1, 0), |peer| (peer.epoch, peer.size));
             self.absorb(&mut peer, seen).await?;
+            self.reached.insert(step.at.0, step.at.1 + 1);
             self.own(&step);
         }
         let judged = self.sums.judged;
@@ -153,7 +147,6 @@ impl<'a> Replay<'a> {
                 PlacementEvent { to_state: prepared.to, ..self.event(&self.exchange.own_party, &act, step, lead) };
             self.push(id, event);
         }
-        self.remember(id, parts);
     }
 
     /// A RECORD of the partner, as the own OUTCOME decided it.
@@ -189,7 +182,6 @@ impl<'a> Replay<'a> {
                 content: &content,
             };
             self.exchange.engine().apply_peer(&mut self.world, &incoming);
-            self.remember(id, parts);
         }
         if kind != Kind::Notice {
             let to = self.exchange.pack.lifecycle().transition(&act);
@@ -201,10 +193,14 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// The partner's decisions about own records: each is decided once, in order.
+    /// The partner's decisions about own records: each is decided once, in order (`inbound::apply`). One that covers what it
+    /// cannot is void.
     fn decisions(&mut self, outcome: &Outcome, parts: &[Part]) {
+        let Some(size) = self.reached.get(&outcome.epoch) else { return };
         let sum = self.sums.own.entry(outcome.epoch).or_default();
-        if outcome.begin < sum.end || outcome.end < outcome.begin {
+        let inside = sum.end <= outcome.begin && outcome.begin <= outcome.end && outcome.end <= *size;
+        let left_out = |begin| self.waiting.range((outcome.epoch, begin)..(outcome.epoch, outcome.begin)).next();
+        if !inside || left_out(sum.end).is_some() {
             return;
         }
         sum.end = outcome.end;
@@ -268,12 +264,6 @@ impl<'a> Replay<'a> {
     fn push(&mut self, placement: Ref, event: PlacementEvent) {
         let agreement = self.exchange.pack.id().to_owned();
         self.sums.events.push(EventRow { ordinal: 0, agreement, placement, body: event.encode_to_vec() });
-    }
-
-    fn remember(&mut self, id: Ref, parts: &[Part]) {
-        for part in parts {
-            self.sums.known.insert((id, part.message_name.clone()), part.message.clone());
-        }
     }
 
     fn act<'p>(&self, parts: &'p [Part]) -> Option<(&'p Part, String, Kind, Ref)> {

@@ -1,7 +1,7 @@
 //! What recovery keeps between its steps, on either side.
 
-use convenio_model::Ref;
-use convenio_store::{StagedPart, StoreError, Subject, ViewKind};
+use convenio_store::StoreError;
+use convenio_wire::exchange::v1::RefillOpening;
 use prost::Message;
 
 /// The partner's side: path of what is known of the recoveries of one partner under one agreement.
@@ -15,16 +15,6 @@ pub(crate) const RECOVERING: &str = "recovering/";
 /// Path of what was refilled under one agreement.
 pub(super) fn refilled(agreement: &str) -> String {
     format!("{RECOVERING}{agreement}/refilled")
-}
-
-/// Path of an entry that is to be issued again.
-pub(super) fn tail(agreement: &str, at: u64) -> String {
-    format!("{}{at:020}", tails(agreement))
-}
-
-/// Beginning of the paths of [`tail`].
-pub(super) fn tails(agreement: &str) -> String {
-    format!("{RECOVERING}{agreement}/tail/")
 }
 
 /// Recoveries of one partner, as this side has honoured them.
@@ -67,58 +57,11 @@ pub(super) struct Refill {
     pub peer_size: u64,
 }
 
-/// An own entry that had not been mirrored.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct TailEntry {
-    /// Encoded `Statement`, as it was issued.
-    #[prost(bytes = "vec", tag = "1")]
-    pub statement: Vec<u8>,
-    /// Log and index where it stands in this database; its parts are there.
-    #[prost(int64, tag = "2")]
-    pub log: i64,
-    /// Index.
-    #[prost(uint64, tag = "3")]
-    pub index: u64,
-    /// Its parts, as they are sealed.
-    #[prost(message, repeated, tag = "4")]
-    pub parts: Vec<TailPart>,
-    /// Kind of its subject; 0 if none is known.
-    #[prost(uint32, tag = "5")]
-    pub subject_kind: u32,
-    /// Its subject, 16 bytes.
-    #[prost(bytes = "vec", tag = "6")]
-    pub subject_id: Vec<u8>,
-}
-
-impl TailEntry {
-    /// Its subject.
-    pub(super) fn subject(&self) -> Option<Subject> {
-        let kind = match self.subject_kind {
-            1 => ViewKind::Placement,
-            2 => ViewKind::Order,
-            3 => ViewKind::Agency,
-            _ => return None,
-        };
-        Some(Subject { kind, id: Ref::from_slice(&self.subject_id).ok()? })
-    }
-}
-
-/// A sealed part.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct TailPart {
-    /// Data key, 16 bytes.
-    #[prost(bytes = "vec", tag = "1")]
-    pub key_id: Vec<u8>,
-    /// Nonce, ciphertext, tag.
-    #[prost(bytes = "vec", tag = "2")]
-    pub sealed: Vec<u8>,
-}
-
-impl TailPart {
-    /// As the sequencer takes it.
-    pub(super) fn staged(self) -> Result<StagedPart, StoreError> {
-        let key_id = self.key_id.try_into().map_err(|_| StoreError::Corrupt("state"))?;
-        Ok(StagedPart { key_id, sealed: self.sealed })
+impl Refill {
+    /// What an answer to a request says, before anything of it was refilled.
+    pub(super) fn of(opening: &RefillOpening) -> Self {
+        let (granted, size, root) = (opening.granted_epoch, opening.size, opening.root.clone());
+        Self { granted, size, root, done: false, peer_epoch: 1, peer_size: 0 }
     }
 }
 

@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use convenio_seal::statement::claimed_statement;
-use convenio_store::StoreError;
-use convenio_wire::exchange::v1::{Part, Statement, statement::Body};
+use convenio_store::{EntryRow, StoreError};
+use convenio_wire::exchange::v1::{Part, Statement};
 use prost::Message;
 
-use crate::core::Core;
+use crate::core::{Core, Exchange};
+use crate::erase::commitments;
+use crate::inbound::check::opened;
 use crate::inbound::mirror::is_marker;
 use crate::lane::Lane;
 use crate::outbound::seal::from_rest;
@@ -37,11 +39,25 @@ pub(super) struct Walk {
     ranges: VecDeque<(Arc<Lane>, u64, u64)>,
     page: VecDeque<Step>,
     with_parts: bool,
+    /// Whose partner's entries these are.
+    of_partner: Option<Arc<Exchange>>,
 }
 
 impl Walk {
     pub(super) fn new(core: &Arc<Core>, ranges: &[(Arc<Lane>, u64, u64)], with_parts: bool) -> Self {
-        Self { core: core.clone(), ranges: ranges.iter().cloned().collect(), page: VecDeque::new(), with_parts }
+        let (core, ranges) = (core.clone(), ranges.iter().cloned().collect());
+        Self { core, ranges, page: VecDeque::new(), with_parts, of_partner: None }
+    }
+
+    /// The walk through the partner's entries: one that needs no answer and is void says nothing and is left out.
+    pub(super) fn of_partner(self, exchange: &Arc<Exchange>) -> Self {
+        Self { of_partner: Some(exchange.clone()), ..self }
+    }
+
+    fn is_void(&self, lane: &Lane, row: &EntryRow) -> bool {
+        let Some(exchange) = self.of_partner.as_ref().filter(|_| !row.is_record) else { return false };
+        let (keys, revoked) = (exchange.known(lane.epoch).keys, exchange.partner_revoked());
+        opened(exchange, lane, (&keys, &revoked), row).is_err()
     }
 
     pub(super) async fn peek(&mut self) -> Result<Option<At>, StoreError> {
@@ -65,10 +81,13 @@ impl Walk {
             let rows = self.core.store.entries(lane.log, begin, end).await?;
             let parts = if self.with_parts { self.core.store.parts(lane.log, begin, end).await? } else { Vec::new() };
             for row in rows {
+                if self.is_void(&lane, &row) {
+                    continue;
+                }
                 let from = parts.partition_point(|part| part.index < row.index);
                 let to = parts.partition_point(|part| part.index <= row.index);
                 let statement = claimed_statement(&row.bytes).unwrap_or_default();
-                let opened = parts[from..to].iter().map(|part| {
+                let found = parts[from..to].iter().map(|part| {
                     if is_marker(part) {
                         return Ok(None);
                     }
@@ -77,10 +96,10 @@ impl Walk {
                     let salted = from_rest(vault, part.key_id, row.record_id, part.part as usize, &part.sealed);
                     Ok(salted.ok().flatten().and_then(|salted| Part::decode(salted.part.as_slice()).ok()))
                 });
-                let opened = opened.collect::<Result<Vec<Option<Part>>, StoreError>>()?;
-                let whole = opened.len() == commitments(&statement) && opened.iter().all(Option::is_some);
-                let leads = opened.first().is_some_and(Option::is_some);
-                let parts = leads.then(|| opened.into_iter().flatten().collect());
+                let found = found.collect::<Result<Vec<Option<Part>>, StoreError>>()?;
+                let whole = found.len() == commitments(&statement) && found.iter().all(Option::is_some);
+                let leads = found.first().is_some_and(Option::is_some);
+                let parts = leads.then(|| found.into_iter().flatten().collect());
                 let (at, record_id, is_record) = ((lane.epoch, row.index), row.record_id, row.is_record);
                 self.page.push_back(Step { at, record_id, is_record, statement, parts, whole });
             }
@@ -89,13 +108,5 @@ impl Walk {
             }
         }
         Ok(())
-    }
-}
-
-fn commitments(statement: &Statement) -> usize {
-    match &statement.body {
-        Some(Body::Record(record)) => record.commitments.len(),
-        Some(Body::Outcome(outcome)) => outcome.commitments.len(),
-        _ => 0,
     }
 }

@@ -20,6 +20,11 @@ pub(crate) async fn apply(conn: &mut SqliteConnection, writes: Writes) -> Result
     run(conn, &VIEW, writes.views, view).await?;
     run(conn, &EVENT, writes.events, event).await?;
     run(conn, &LOG, writes.logs, log).await?;
+    for log in writes.cut {
+        for table in CUT {
+            sqlx::query(table).bind(log).execute(&mut *conn).await.map_err(failed)?;
+        }
+    }
     run(conn, &ENTRY, writes.entries, entry).await?;
     run(conn, &PART_REPLACED, writes.part_replaced, part_key).await?;
     run(conn, &PART, writes.parts, part).await?;
@@ -40,6 +45,13 @@ pub(crate) async fn apply(conn: &mut SqliteConnection, writes: Writes) -> Result
     .await?;
     run(conn, &STATE, writes.states, state).await
 }
+
+// The triggers refuse what is below the head.
+const CUT: [&str; 3] = [
+    "DELETE FROM part WHERE log = ?1 AND idx >= (SELECT size FROM log WHERE id = ?1)",
+    "DELETE FROM rejection WHERE log = ?1 AND idx >= (SELECT size FROM log WHERE id = ?1)",
+    "DELETE FROM entry WHERE log = ?1 AND idx >= (SELECT size FROM log WHERE id = ?1)",
+];
 
 const PART_DELETE: &str = "DELETE FROM part WHERE log = ?1 AND idx = ?2";
 

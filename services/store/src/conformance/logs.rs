@@ -55,6 +55,31 @@ pub(super) async fn what_is_appended_is_never_replaced(store: &dyn Store) -> Res
     refused(store, Writes { parts: vec![part(1, 7, 0)], ..Writes::default() }, "part without an entry").await
 }
 
+pub(super) async fn what_is_past_a_head_is_cut(store: &dyn Store) -> Result<(), StoreError> {
+    let rejections = vec![rejection(1, 1), rejection(1, 4)];
+    let hidden = Writes { logs: vec![log(1, 3)], rejections, ..filled_log(1, 5) };
+    commit(store, hidden).await?;
+    assert_eq!(store.record(reference(4)).await?, [], "past the head");
+
+    let mut work = group(store).await?;
+    work.begin_job();
+    work.put_log(log(1, 2));
+    work.cut(1);
+    work.drop_job();
+    work.begin_job();
+    work.cut(1);
+    work.keep_job();
+    work.commit().await?;
+    assert_eq!(store.entries(1, 0, 9).await?, (0..3).map(|i| entry(1, i)).collect::<Vec<_>>());
+    assert_eq!(store.parts(1, 0, 9).await?, (0..3).map(|i| part(1, i, 0)).collect::<Vec<_>>());
+    assert_eq!(store.rejections(1).await?, [rejection(1, 1)]);
+
+    let (logs, entries, parts) = (vec![log(1, 4)], vec![entry(1, 3)], vec![part(1, 3, 0)]);
+    commit(store, Writes { logs, cut: vec![1], entries, parts, ..Writes::default() }).await?;
+    assert_eq!(store.entries(1, 3, 9).await?, [entry(1, 3)], "appended in its place");
+    Ok(())
+}
+
 pub(super) async fn a_head_keeps_its_root_and_gains_one_note(store: &dyn Store) -> Result<(), StoreError> {
     let head = |size, note: &[u8]| CheckpointRow { log: 1, size, root: [2; 32], note: note.to_vec() };
     let checkpoints = vec![head(10, b""), head(20, b""), head(30, b"kept")];

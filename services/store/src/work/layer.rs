@@ -19,6 +19,7 @@ pub(super) struct Layer {
     pub subject_keys: Puts<Ref, SubjectKeyChange>,
     pub states: Puts<String, Option<StateRow>>,
     pub logs: BTreeMap<LogId, LogRow>,
+    pub cut: BTreeSet<LogId>,
     pub entries: BTreeMap<(LogId, u64), EntryRow>,
     pub parts: BTreeMap<(LogId, u64, u32), PartRow>,
     pub part_replaced: BTreeSet<(LogId, u64, u32)>,
@@ -60,6 +61,7 @@ impl Layer {
         }
         self.states.absorb(later.states);
         self.logs.extend(later.logs);
+        self.cut.extend(later.cut);
         self.entries.extend(later.entries);
         for gone in &later.part_replaced {
             self.parts.remove(gone);
@@ -103,6 +105,7 @@ impl Layer {
             views,
             events: self.events,
             logs: self.logs.into_values().collect(),
+            cut: self.cut.into_iter().collect(),
             entries: self.entries.into_values().collect(),
             parts: self.parts.into_values().collect(),
             part_replaced: self.part_replaced.into_iter().collect(),

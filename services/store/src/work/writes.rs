@@ -66,6 +66,12 @@ impl Work {
         self.layer().logs.insert(row.id, row);
     }
 
+    /// Lets everything of a log go that stands past its head once this is committed: what never became part of it. Reads
+    /// of this group may still see it.
+    pub fn cut(&mut self, log: LogId) {
+        self.layer().cut.insert(log);
+    }
+
     /// Appends an entry at its index. The log's head is put apart, by [`Work::put_log`].
     pub fn push_entry(&mut self, row: EntryRow) {
         let earlier = self.layer().entries.insert((row.log, row.index), row);

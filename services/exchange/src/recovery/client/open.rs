@@ -6,25 +6,23 @@ use convenio_log::{SignedCheckpoint, cosignature};
 use convenio_seal::dsse::Envelope;
 use convenio_seal::epoch::{epoch_open_from, verify_epoch_open};
 use convenio_seal::root::ratify_from;
-use convenio_seal::statement::seal_entry;
-use convenio_store::{LogRow, Staged, StoreError, Work};
+use convenio_seal::statement::{claimed_statement, seal_entry};
+use convenio_seal::vault::{DataKeyId, VaultError};
+use convenio_store::{LogId, LogRow, Staged, StagedPart, StoreError, Work};
 use convenio_wire::exchange::v1::{Activate, EpochOpen, Position, Statement, statement::Body};
 use futures::FutureExt;
-use prost::Message;
 
 use super::{RecoverError, Recovering};
 use crate::core::{Core, Exchange};
+use crate::erase::ERASED;
 use crate::error::IssueError;
-use crate::inbound::mirror::{is_record, record_id};
+use crate::inbound::mirror::{MARKER, is_marker};
 use crate::lane::Lane;
 use crate::open::new_log;
 use crate::outbound::seal::{fresh_record_id, stage_at};
 use crate::recovery::erasures;
-use crate::recovery::states::{Refill, TailEntry, TailPart, read, refilled, tails};
+use crate::recovery::states::{Refill, read, refilled};
 use crate::signer::{Named, mirror_name};
-
-/// Entries of the tail read at a time.
-const PAGE: u32 = 1000;
 
 /// The epoch is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,13 +50,11 @@ impl Recovering {
         let (own, partner) = (&self.exchange.own_node, &self.exchange.partner_node);
         let row = new_log(id, own, &agreement, partner, true, refill.granted);
         let opening = self.authorised(file, &row.origin, &refill)?;
+        let closed = self.exchange.own_lanes();
+        let ends = closed.iter().filter_map(|lane| rows.iter().find(|row| row.id == lane.log));
+        let tail = self.tail(&ends.map(|row| (row.id, row.settled)).collect()).await?.again;
         let lane = Lane::from(&row);
         self.exchange.own_lanes.push(lane.clone());
-        let mut tail = Vec::new();
-        let prefix = tails(&agreement);
-        while let page @ [_, ..] = &*self.core.store.states(&prefix, last(&tail), PAGE).await? {
-            tail.extend(page.iter().map(|row| (row.key.clone(), row.body.clone())));
-        }
         let orders = erasures::lost(&self.core, &self.exchange).await?;
         let reissued = (tail.len() + orders.len()) as u64;
         let (core, exchange) = (self.core.clone(), self.exchange.clone());
@@ -68,9 +64,13 @@ impl Recovering {
                 cosign_heads(work, &core, &exchange)?;
                 let peer = Position { epoch: refill.peer_epoch, size: refill.peer_size };
                 begin(work, &core, &exchange, opening, peer)?;
-                for (key, body) in tail {
-                    again(work, &core, &exchange, read(&body)?)?;
-                    work.put_state(&key, None);
+                for (log, index) in tail {
+                    again(work, &core, &exchange, log, index).await?;
+                }
+                for lane in closed.iter() {
+                    let row = work.log(lane.log)?.clone();
+                    work.put_log(LogRow { size: row.settled, ..row });
+                    work.cut(lane.log);
                 }
                 for order in orders {
                     let id = fresh_record_id(&core.sealer);
@@ -112,10 +112,6 @@ impl Recovering {
     }
 }
 
-fn last(tail: &[(String, Vec<u8>)]) -> &str {
-    tail.last().map_or("", |(key, _)| key.as_str())
-}
-
 /// The mirrors that were refilled bear this node's cosignature again.
 fn cosign_heads(work: &mut Work, core: &Core, exchange: &Exchange) -> Result<(), StoreError> {
     let keys = core.own_keys();
@@ -155,20 +151,20 @@ fn begin(
 }
 
 /// Issues an entry again, signed for the new log, under its record id and `peer` (model: `reissue_tail`).
-fn again(work: &mut Work, core: &Core, exchange: &Exchange, entry: TailEntry) -> Result<(), IssueError> {
-    let said = Statement::decode(entry.statement.as_slice()).map_err(|_| StoreError::Corrupt("state"))?;
+async fn again(work: &mut Work, core: &Core, exchange: &Exchange, log: LogId, index: u64) -> Result<(), IssueError> {
+    let entry = work.entries(log, index, index + 1).await?.pop().ok_or(StoreError::Corrupt("entry"))?;
+    let said = claimed_statement(&entry.bytes).ok_or(StoreError::Corrupt("entry"))?;
     let own = exchange.own();
     let statement = Statement { log_origin: own.origin.clone(), ..said };
     let bytes = seal_entry(&statement, &core.own_keys().keys.record).map_err(|_| IssueError::TooLarge)?;
-    let subject = entry.subject();
-    let parts = entry.parts.into_iter().map(TailPart::staged).collect::<Result<_, _>>()?;
-    work.stage(Staged {
-        log: own.log,
-        record_id: record_id(&statement),
-        is_record: is_record(&statement),
-        subject,
-        bytes,
-        parts,
-    });
+    // What the database holds and nothing can open any more is issued again as erased.
+    let gone = |key| matches!(core.sealer.vault.available(DataKeyId(key)), Err(VaultError::UnknownKey));
+    let parts =
+        work.parts(log, index, index + 1).await?.into_iter().map(|part| match !is_marker(&part) && gone(part.key_id) {
+            true => StagedPart { key_id: MARKER, sealed: ERASED.to_vec() },
+            false => StagedPart { key_id: part.key_id, sealed: part.sealed },
+        });
+    let (record_id, is_record, subject) = (entry.record_id, entry.is_record, entry.subject);
+    work.stage(Staged { log: own.log, record_id, is_record, subject, bytes, parts: parts.collect() });
     Ok(())
 }

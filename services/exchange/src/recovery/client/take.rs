@@ -1,52 +1,71 @@
-//! A log on its way in: what the database has must be the same, what it lacks is stored.
+//! A log on its way in. What the database has must be the same. What it lacks is put past the head of the stored log, where
+//! nothing sees it: it becomes part of the log once its own head is verified (`verify`), and is cut off if it never is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use convenio_log::{Frontier, leaf_hash};
+use convenio_seal::epoch::verify_epoch_open;
 use convenio_seal::origin::LogOrigin;
-use convenio_seal::statement::claimed_statement;
+use convenio_seal::root::RootSet;
+use convenio_seal::rotation::{verify_key_rotate, verify_revoke};
+use convenio_seal::statement::{claimed_statement, open_entry, verify_entry};
 use convenio_seal::vault::DataKeyId;
-use convenio_store::{EntryRow, LogRow, PartRow, StoreError, Work};
-use convenio_wire::exchange::v1::{Batch, EntryParts, RefillLog, statement::Body};
+use convenio_store::{EntryRow, PartRow, StoreError, Work};
+use convenio_wire::MAX_ENTRY;
+use convenio_wire::exchange::v1::{Batch, EntryParts, KeyRevocation, RefillLog, Statement, statement::Body};
 use futures::FutureExt;
 use prost::Message;
 
-use super::{Incoming, RecoverError, Recovering, refuted};
+use super::{RecoverError, Recovering, refuted};
 use crate::core::Core;
 use crate::erase::ERASED;
 use crate::inbound::mirror::{is_marker, is_record, part_row, record_id};
 use crate::inbound::screen;
-use crate::keys::rotation_state;
+use crate::keys::{Timeline, rotation_state};
 use crate::lane::Lane;
 use crate::learn::revocation_state;
 use crate::open::new_log;
-use crate::tiles::head_at;
+
+/// A log on its way in.
+pub(super) struct Incoming {
+    pub lane: Arc<Lane>,
+    pub said: RefillLog,
+    pub frontier: Frontier,
+    /// Entries that the database had.
+    pub had: u64,
+    pub records: u64,
+    /// What it says of its issuer's keys, by the issuer's roots.
+    pub keys: Timeline,
+    pub revoked: Vec<KeyRevocation>,
+    /// The same as it is kept, once the log is verified.
+    pub states: Vec<(String, Vec<u8>)>,
+}
 
 impl Recovering {
-    /// Finds or makes the lane of a log.
-    pub(super) async fn begin_log(&self, said: RefillLog) -> Result<Incoming, RecoverError> {
+    /// Finds or makes the lane of a log. Its first entry must be EPOCH_OPEN by its issuer's roots: nobody else invents epochs.
+    pub(super) async fn begin_log(&self, said: RefillLog, first: &Batch) -> Result<Incoming, RecoverError> {
         let origin: LogOrigin = said.origin.parse().map_err(|_| RecoverError::Answer("an origin"))?;
         let (own, peer) = (&self.exchange.own_node, &self.exchange.partner_node);
         let (issuer, recipient) = if said.mirrored { (own, peer) } else { (peer, own) };
-        let agreement = self.exchange.pack.id();
-        if origin
-            != (LogOrigin {
-                issuer: issuer.clone(),
-                agreement: agreement.into(),
-                recipient: recipient.clone(),
-                epoch: origin.epoch,
-            })
-        {
+        let (agreement, epoch) = (self.exchange.pack.id().to_owned(), origin.epoch);
+        let expected =
+            LogOrigin { issuer: issuer.clone(), agreement: agreement.clone(), recipient: recipient.clone(), epoch };
+        if origin != expected {
             return Err(RecoverError::Answer("a log of others"));
         }
+        let opening = first.entries.first().and_then(|entry| claimed_statement(entry)?.body);
+        let Some(Body::EpochOpen(opening)) = opening else {
+            return Err(RecoverError::Answer("a log without beginning"));
+        };
+        let keys = verify_epoch_open(&opening, &said.origin, self.roots_of(said.mirrored));
+        let keys = keys.map_err(|_| RecoverError::Answer("an epoch that roots did not open"))?;
         let lanes = if said.mirrored { &self.exchange.own_lanes } else { &self.exchange.peer_lanes };
-        let known = lanes.all().iter().find(|lane| lane.epoch == origin.epoch).cloned();
+        let known = lanes.all().iter().find(|lane| lane.epoch == epoch).cloned();
         let lane = match known {
             Some(lane) => lane,
             None => {
-                let (node, agreement, partner) = (own.clone(), agreement.to_owned(), peer.clone());
-                let (mirrored, epoch) = (said.mirrored, origin.epoch);
+                let (node, partner, mirrored) = (own.clone(), peer.clone(), said.mirrored);
                 let made = self.core.write::<_, StoreError, _>(move |work| {
                     let id = work.logs().map(|log| log.id).max().unwrap_or(0) + 1;
                     let row = new_log(id, &node, &agreement, &partner, mirrored, epoch);
@@ -61,39 +80,87 @@ impl Recovering {
         };
         let rows = self.core.store.logs().await?;
         let had = rows.iter().find(|row| row.id == lane.log).map_or(0, |row| row.size);
-        if !said.mirrored && had > said.size {
-            return Err(refuted(&lane, "PARTNER_LOST_ENTRIES"));
-        }
-        Ok(Incoming { lane, said, frontier: Frontier::new(), had, records: 0 })
+        let (keys, revoked, states) = (Timeline::opened(keys), Vec::new(), Vec::new());
+        Ok(Incoming { lane, said, frontier: Frontier::new(), had, records: 0, keys, revoked, states })
+    }
+
+    fn roots_of(&self, own: bool) -> &RootSet {
+        if own { &self.exchange.own_roots } else { &self.exchange.partner_roots }
     }
 
     /// Takes a batch; what the database has must be the same.
     pub(super) async fn take(&self, log: &mut Incoming, batch: Batch) -> Result<(), RecoverError> {
-        if batch.origin != log.said.origin || batch.begin != log.frontier.size() || batch.entries.is_empty() {
+        let end = batch.begin.saturating_add(batch.entries.len() as u64);
+        let framed = batch.origin == log.said.origin && batch.begin == log.frontier.size() && end <= log.said.size;
+        if !framed || batch.entries.is_empty() || batch.entries.iter().any(|entry| entry.len() > MAX_ENTRY) {
             return Err(refuted(&log.lane, "BAD_FRAMING"));
         }
-        let mut new = Vec::new();
-        let same_until = log.had.min(log.said.size);
-        for (bytes, index) in batch.entries.into_iter().zip(batch.begin..) {
-            log.frontier.append(leaf_hash(&bytes));
-            if log.frontier.size() == same_until {
-                let here = head_at(self.core.store.as_ref(), log.lane.log, same_until).await?;
-                if here.root != *log.frontier.root().as_bytes() {
-                    return Err(refuted(&log.lane, "ANOTHER_PAST"));
-                }
+        let held = self.core.store.leaves(log.lane.log, batch.begin, end.min(log.had)).await?;
+        let (mut entries, roots) = (Vec::new(), self.roots_of(log.said.mirrored));
+        for (place, (bytes, index)) in batch.entries.into_iter().zip(batch.begin..).enumerate() {
+            let leaf = leaf_hash(&bytes);
+            if held.get(place).is_some_and(|held| held != leaf.as_bytes()) {
+                return Err(refuted(&log.lane, "ANOTHER_PAST"));
             }
-            log.records += u64::from(is_record(&claimed_statement(&bytes).unwrap_or_default()));
-            new.push((index, bytes.to_vec()));
+            log.frontier.append(leaf);
+            let statement = claimed_statement(&bytes).unwrap_or_default();
+            log.learn(index, &statement, roots);
+            log.records += u64::from(is_record(&statement));
+            entries.push((row(&log.lane, index, &statement, bytes.to_vec()), statement));
         }
-        if log.frontier.size() > log.said.size {
-            return Err(refuted(&log.lane, "BAD_FRAMING"));
+        let keys = log.keys.clone();
+        let own = log.said.mirrored;
+        let checked = tokio::task::spawn_blocking(move || {
+            let by_its_key = |row: &EntryRow| {
+                let key = keys.at(row.index).map(|manifest| manifest.record);
+                let open = open_entry(&row.bytes).ok();
+                key.zip(open).is_some_and(|(key, open)| verify_entry(&open, &key).is_ok())
+            };
+            let good = !own || entries.iter().all(|(row, _)| by_its_key(row));
+            (good, entries)
+        });
+        let (good, entries) = checked.await.map_err(|_| StoreError::Failed("a check failed".to_owned()))?;
+        if !good {
+            return Err(refuted(&log.lane, "BAD_SIGNATURE"));
         }
-        let (core, lane, had) = (self.core.clone(), log.lane.clone(), log.had);
-        let frontier = log.frontier.clone();
+        let (core, had) = (self.core.clone(), log.had);
         let stored = self.core.write::<_, StoreError, _>(move |work| {
-            async move { store(work, &core, &lane, had, &frontier, new, batch.parts).await }.boxed()
+            async move { store(work, &core, had, entries, batch.parts).await }.boxed()
         });
         Ok(stored.await?)
+    }
+}
+
+impl Incoming {
+    /// What an entry says of keys, if roots signed it.
+    fn learn(&mut self, index: u64, statement: &Statement, roots: &RootSet) {
+        match &statement.body {
+            Some(Body::KeyRotate(rotate)) => {
+                let Ok(keys) = verify_key_rotate(rotate, roots) else { return };
+                let version = keys.version;
+                if self.keys.rotate(index, keys) {
+                    self.states.push((rotation_state(&self.lane.origin, version), index.to_be_bytes().to_vec()));
+                }
+            }
+            Some(Body::Revoke(revoke)) => {
+                let Ok(said) = verify_revoke(revoke, roots) else { return };
+                self.revoked.push(said);
+                self.states.push((revocation_state(&self.lane.origin, &revoke.payload), revoke.encode_to_vec()));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn row(lane: &Lane, index: u64, statement: &Statement, bytes: Vec<u8>) -> EntryRow {
+    EntryRow {
+        log: lane.log,
+        index,
+        record_id: record_id(statement),
+        is_record: is_record(statement),
+        subject: None,
+        leaf: *leaf_hash(&bytes).as_bytes(),
+        bytes,
     }
 }
 
@@ -110,43 +177,23 @@ fn lost(core: &Core, stored: &PartRow) -> bool {
 async fn store(
     work: &mut Work,
     core: &Core,
-    lane: &Lane,
     had: u64,
-    frontier: &Frontier,
-    entries: Vec<(u64, Vec<u8>)>,
+    entries: Vec<(EntryRow, Statement)>,
     parts: Vec<EntryParts>,
 ) -> Result<(), StoreError> {
     let mut parts: HashMap<u64, EntryParts> = parts.into_iter().map(|part| (part.index, part)).collect();
-    for (index, bytes) in entries {
-        let statement = claimed_statement(&bytes).unwrap_or_default();
+    for (row, statement) in entries {
+        let (log, index) = (row.log, row.index);
         let screened = screen::commitments(&statement, parts.remove(&index));
-        let row = EntryRow {
-            log: lane.log,
-            index,
-            record_id: record_id(&statement),
-            is_record: is_record(&statement),
-            subject: screen::subject(&screened),
-            leaf: *leaf_hash(&bytes).as_bytes(),
-            bytes,
-        };
-        match statement.body {
-            Some(Body::KeyRotate(rotate)) => {
-                let version = convenio_seal::ManifestKeys::parse(&rotate.key_manifest).map_or(0, |keys| keys.version);
-                work.put_state(&rotation_state(&lane.origin, version), Some(index.to_be_bytes().to_vec()));
-            }
-            Some(Body::Revoke(revoke)) => {
-                work.put_state(&revocation_state(&lane.origin, &revoke.payload), Some(revoke.encode_to_vec()));
-            }
-            _ => {}
-        }
-        let held = if index < had { work.parts(lane.log, index, index + 1).await? } else { Vec::new() };
+        let row = EntryRow { subject: screen::subject(&screened), ..row };
+        let held = if index < had { work.parts(log, index, index + 1).await? } else { Vec::new() };
         for (number, part) in screened.into_iter().enumerate() {
             let stored = held.iter().find(|stored| stored.part as usize == number);
             if index < had && !stored.is_some_and(|stored| lost(core, stored)) {
                 continue;
             }
             if let Some(stored) = stored {
-                work.drop_part(lane.log, index, stored.part);
+                work.drop_part(log, index, stored.part);
             }
             let sealed = part_row(work, core, &row, number, part).await?;
             work.push_part(sealed);
@@ -155,9 +202,5 @@ async fn store(
             work.push_entry(row);
         }
     }
-    let log = work.log(lane.log)?.clone();
-    let size = frontier.size().max(log.size);
-    let peaks = frontier.peaks().iter().flat_map(|hash| *hash.as_bytes()).collect();
-    work.put_log(LogRow { size, peaks, ..log });
     Ok(())
 }

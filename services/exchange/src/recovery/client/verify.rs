@@ -3,25 +3,35 @@
 use std::collections::BTreeMap;
 
 use convenio_log::{SignedCheckpoint, cosignature};
-use convenio_seal::statement::{open_entry, verify_entry};
 use convenio_store::{LogRow, RejectionRow, StoreError};
 use convenio_wire::exchange::v1::RefillOpening;
+use futures::FutureExt;
 
 use super::{Incoming, RecoverError, Recovering, refuted};
 use crate::learn;
 use crate::recovery::replay::Sums;
 use crate::tiles::head_at;
 
+/// Entries by which a log grows in one commit.
+const STEP: u64 = 65_536;
+
 impl Recovering {
-    /// Each log is whole, its head is signed by its issuer, an own one's also by the partner's mirror; own entries bear
-    /// the own signature; EPOCH_OPEN must name where the own logs end.
+    /// Each log is whole, its head is signed by its issuer, an own one's also by the partner's mirror; EPOCH_OPEN must name
+    /// where the own logs end. Own entries were found to bear the own signature as they came.
     pub(super) async fn verify(&self, opening: &RefillOpening, logs: &[Incoming]) -> Result<(), RecoverError> {
-        learn::own(self.core.store.as_ref(), &self.core.sealer.keys, &self.exchange).await?;
-        learn::partner(&self.core, &self.exchange).await.map_err(RecoverError::from)?;
         for log in logs {
-            self.head(log).await?;
-            if log.said.mirrored {
-                self.signed(log).await?;
+            self.believe(log);
+        }
+        let rows = self.core.store.logs().await?;
+        for log in logs {
+            self.head(log)?;
+        }
+        for lane in self.exchange.own_lanes().iter().chain(self.exchange.peer_lanes().iter()) {
+            let Some(row) = rows.iter().find(|row| row.id == lane.log) else { continue };
+            let size = logs.iter().find(|log| log.lane.log == row.id).map_or(0, |log| log.said.size);
+            // What the partner cosigned once it must still hold, and all of its own.
+            if size < if row.own { row.cosigned_size } else { row.size } {
+                return Err(refuted(lane, "PARTNER_LOST_ENTRIES"));
             }
         }
         let last = logs.iter().filter(|log| log.said.mirrored).max_by_key(|log| log.lane.epoch);
@@ -32,7 +42,47 @@ impl Recovering {
         if named && granted { Ok(()) } else { Err(RecoverError::Answer("an opening that does not fit the logs")) }
     }
 
-    async fn head(&self, log: &Incoming) -> Result<(), RecoverError> {
+    /// The keys that a log names are what its entries and heads are checked by: roots signed them.
+    fn believe(&self, log: &Incoming) {
+        let (epoch, keys) = (log.lane.epoch, log.keys.clone());
+        if log.said.mirrored {
+            self.exchange.own_keys_change(epoch, |known| *known = keys);
+            for said in &log.revoked {
+                self.exchange.revoke_own(said.clone());
+            }
+        } else {
+            self.exchange.learn(epoch, |known| known.keys = keys);
+            for said in &log.revoked {
+                self.exchange.revoke_partner(said.clone());
+            }
+        }
+    }
+
+    /// What was verified becomes part of the logs, with what they say of keys.
+    pub(super) async fn accept(&self, logs: &[Incoming]) -> Result<(), StoreError> {
+        for log in logs {
+            let mut size = log.had.min(log.said.size);
+            while size < log.said.size {
+                size = log.said.size.min(size + STEP);
+                let id = log.lane.log;
+                let grown = self.core.write::<_, StoreError, _>(move |work| {
+                    let row = work.log(id).cloned().map(|row| work.put_log(LogRow { size, ..row }));
+                    std::future::ready(row).boxed()
+                });
+                grown.await?;
+            }
+            let states = log.states.clone();
+            let kept = self.core.write::<_, StoreError, _>(move |work| {
+                states.into_iter().for_each(|(key, body)| work.put_state(&key, Some(body)));
+                std::future::ready(Ok(())).boxed()
+            });
+            kept.await?;
+        }
+        learn::own(self.core.store.as_ref(), &self.core.sealer.keys, &self.exchange).await?;
+        learn::partner(&self.core, &self.exchange).await
+    }
+
+    fn head(&self, log: &Incoming) -> Result<(), RecoverError> {
         let lane = &log.lane;
         let note = SignedCheckpoint::parse(&log.said.checkpoint).map_err(|_| refuted(lane, "BAD_CHECKPOINT"))?;
         let head = note.checkpoint();
@@ -48,32 +98,6 @@ impl Recovering {
         let mirrors = self.exchange.partner_mirrors(&lane.origin, size);
         if log.said.mirrored && !mirrors.iter().any(|key| cosignature::verify(&note, key).is_ok()) {
             return Err(refuted(lane, "BAD_COSIGNATURE"));
-        }
-        let rows = self.core.store.logs().await?;
-        // What the partner cosigned once it must still hold.
-        let lost = rows.iter().any(|row| row.id == lane.log && row.own && row.cosigned_size > size);
-        if lost { Err(refuted(lane, "PARTNER_LOST_ENTRIES")) } else { Ok(()) }
-    }
-
-    /// Every own entry was signed by the record key in force.
-    async fn signed(&self, log: &Incoming) -> Result<(), RecoverError> {
-        let keys = self.exchange.own_keys(log.lane.epoch);
-        let mut begin = 0;
-        while begin < log.said.size {
-            let end = log.said.size.min(begin + 1024);
-            let rows = self.core.store.entries(log.lane.log, begin, end).await?;
-            let keys = keys.clone();
-            let checked = tokio::task::spawn_blocking(move || {
-                rows.iter().all(|row| {
-                    let key = keys.at(row.index).map(|manifest| manifest.record);
-                    let open = open_entry(&row.bytes).ok();
-                    key.zip(open).is_some_and(|(key, open)| verify_entry(&open, &key).is_ok())
-                })
-            });
-            if !checked.await.unwrap_or(false) {
-                return Err(refuted(&log.lane, "BAD_SIGNATURE"));
-            }
-            begin = end;
         }
         Ok(())
     }
@@ -98,7 +122,8 @@ impl Recovering {
         Ok(())
     }
 
-    /// The heads of all logs as the replay leaves them; own ones are closed where the mirror ended.
+    /// The heads of all logs as the replay leaves them. Own ones are closed and settled where the mirror ended; what stands past
+    /// it is issued again when the next epoch opens.
     pub(super) async fn rows(&self, logs: &[Incoming], sums: &Sums) -> Result<Vec<LogRow>, StoreError> {
         let stored = self.core.store.logs().await?;
         let row = |id: i64| stored.iter().find(|row| row.id == id).cloned().ok_or(StoreError::Corrupt("log"));
@@ -106,7 +131,7 @@ impl Recovering {
         for log in logs {
             let (size, records, cosigned) = (log.said.size, log.records, log.said.checkpoint.clone());
             let peaks = log.frontier.peaks().iter().flat_map(|hash| *hash.as_bytes()).collect();
-            let row = LogRow { size, peaks, records, cosigned, cosigned_size: size, ..row(log.lane.log)? };
+            let row = LogRow { peaks, records, cosigned, cosigned_size: size, ..row(log.lane.log)? };
             let of = |sums: &BTreeMap<u64, _>| sums.get(&log.lane.epoch).copied().unwrap_or_default();
             rows.push(if log.said.mirrored {
                 let sum: crate::recovery::replay::Decided = of(&sums.own);
@@ -129,7 +154,7 @@ impl Recovering {
         // An own log of which nothing was ever mirrored ends before it began.
         for lane in self.exchange.own_lanes().iter() {
             if !rows.iter().any(|row| row.id == lane.log) {
-                rows.push(LogRow { size: 0, settled: 0, closed: true, ..row(lane.log)? });
+                rows.push(LogRow { peaks: Vec::new(), settled: 0, records: 0, closed: true, ..row(lane.log)? });
             }
         }
         Ok(rows)
