@@ -26,6 +26,9 @@ pub struct RecoverArgs {
     /// The partner's node, e.g. node.ca.example
     #[arg(long)]
     from: String,
+    /// The agreement, e.g. sv-ca, where the partner shares several
+    #[arg(long, value_name = "ID")]
+    agreement: Option<String>,
     /// Why
     #[arg(long, default_value = "lost disk")]
     reason: String,
@@ -55,8 +58,10 @@ pub fn run(args: &RecoverArgs) -> anyhow::Result<()> {
 
 async fn step(args: &RecoverArgs, config: Config) -> anyhow::Result<()> {
     let drill = args.drill_root.as_ref().map(|dir| drilled(&config, dir)).transpose()?;
+    let own = config.node.clone();
     let entropy = Arc::new(SystemEntropy::default());
-    let node = NodeRecovery::open(config, &args.from, Arc::new(SystemClock), entropy).await?;
+    let node =
+        NodeRecovery::open(config, &args.from, args.agreement.as_deref(), Arc::new(SystemClock), entropy).await?;
     if let Some(path) = &args.request_out {
         let request = node.request(&args.reason).await?;
         write_file(path, recovery_envelope(&request)?.to_json().as_bytes())?;
@@ -70,12 +75,12 @@ async fn step(args: &RecoverArgs, config: Config) -> anyhow::Result<()> {
         let file = fs::read(path).with_context(|| path.display().to_string())?;
         return opened(&node, &file).await;
     }
-    let (root, origin) = drill.context("--request-out, --authorisation, --open or --drill-root is missing")?;
+    let root = drill.context("--request-out, --authorisation, --open or --drill-root is missing")?;
     let request = node.request(&args.reason).await?;
     let refilled = node.refill(&sign_recovery(&recovery_envelope(&request)?, &root.signers())?).await?;
     told(&refilled)?;
     let epoch = refilled.epoch;
-    let log_origin = LogOrigin { epoch, recipient: args.from.clone(), ..origin }.to_string();
+    let log_origin = LogOrigin::new(&own, node.agreement(), &args.from, epoch)?.to_string();
     let authorisation = EpochAuthorisation {
         log_origin,
         epoch,
@@ -87,13 +92,10 @@ async fn step(args: &RecoverArgs, config: Config) -> anyhow::Result<()> {
     opened(&node, authorise_epoch(&authorisation, &root.signers())?.to_json().as_bytes()).await
 }
 
-/// Roots, and an origin of the node's log.
-fn drilled(config: &Config, dir: &Path) -> anyhow::Result<(Root, LogOrigin)> {
+fn drilled(config: &Config, dir: &Path) -> anyhow::Result<Root> {
     let root = Root::load(dir)?;
     ensure!(root.set.party() == config.party, "{}: is of {}", dir.display(), root.set.party());
-    let (pack, partner) = config.agreements.first().context("no agreement")?;
-    let origin = LogOrigin::new(&config.node, pack.id(), &partner.node, 1)?;
-    Ok((root, origin))
+    Ok(root)
 }
 
 fn told(refilled: &Refilled) -> anyhow::Result<()> {

@@ -189,6 +189,9 @@ impl Core {
         if !parts.store.states(RECOVERING, "", 1).await?.is_empty() {
             return Err(OpenError::Recovering);
         }
+        if !parts.store.logs().await?.iter().any(|log| log.own && log.size > 0) && open::has_past(&parts.vault)? {
+            return Err(OpenError::LostDatabase);
+        }
         let (epochs, changes) = (parts.epochs.clone(), parts.key_changes.clone());
         let core = Self::assemble(parts).await?;
         for exchange in &core.exchanges {
@@ -197,6 +200,7 @@ impl Core {
         }
         crate::erase::restore::run(&core).await?;
         crate::rotate::pending(&core, &changes).await?;
+        learn::one_manifest(&core).await?;
         Ok(core)
     }
 

@@ -50,6 +50,25 @@ pub enum OpenError {
     /// The recovery of an agreement's log was begun and has not ended.
     #[error("a recovery was begun and has not ended: finish it with `convenio node recover`")]
     Recovering,
+    /// There are no log entries, but files beside the database tell of some: a node that begins anew signs a second past.
+    #[error(
+        "the database is empty, but the data keys, the ledger or the witness's heads beside it tell of a past: recover it with \
+         `convenio node recover`, or put the database back"
+    )]
+    LostDatabase,
+    /// Logs of the node name other keys than it signs with.
+    #[error(
+        "{origin} names keys of manifest {named}, another log of this node manifest {used}: have the roots sign manifest {used} \
+         for every log (`convenio root sign-keys`) and put the file beside the epochs"
+    )]
+    KeysDiffer {
+        /// Log.
+        origin: String,
+        /// Version that it names.
+        named: u64,
+        /// Version that the node signs with.
+        used: u64,
+    },
     /// The database holds something else than this node's logs.
     #[error("database: {0}")]
     Database(String),

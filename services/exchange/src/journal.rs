@@ -73,19 +73,40 @@ pub fn period_subject(time_ms: u64) -> Ref {
 /// [`StoreError`]; [`StoreError::Unusable`] if a journal of this epoch or a later one exists.
 pub async fn open(core: &Core, epoch: u64) -> Result<(), StoreError> {
     let node = core.node.clone();
-    let open = move |work: &mut Work| -> Result<(), StoreError> {
-        let logs: Vec<LogRow> = work.logs().cloned().collect();
-        let journals = logs.iter().filter(|log| epoch_of(log).is_some());
-        if journals.clone().any(|log| log.epoch >= epoch) {
-            return Err(StoreError::Unusable(format!("the journal has reached epoch {epoch} already")));
+    let open = move |work: &mut Work| match last(work) {
+        Some(last) if last.epoch >= epoch => {
+            Err(StoreError::Unusable(format!("the journal has reached epoch {epoch} already")))
         }
-        for log in journals.filter(|log| !log.closed) {
-            work.put_log(LogRow { closed: true, ..log.clone() });
+        _ => {
+            begin(work, &node, epoch);
+            Ok(())
         }
-        work.put_log(head(next_id(&logs), &node, epoch));
-        Ok(())
     };
     core.write(move |work| std::future::ready(open(work)).boxed()).await
+}
+
+/// Opens an epoch of the journal that was never used, `granted` or a later one, in the transaction that ends a recovery: what the
+/// database holds of the journal may be older than what the partner's witness has seen. One without entries goes on.
+pub(crate) fn recover(work: &mut Work, node: &str, granted: u64) {
+    match last(work) {
+        Some(last) if last.epoch >= granted && last.size == 0 && !last.closed => {}
+        last => {
+            let next = last.map_or(1, |last| last.epoch + 1);
+            begin(work, node, granted.max(next));
+        }
+    }
+}
+
+fn last(work: &Work) -> Option<LogRow> {
+    work.logs().filter(|log| epoch_of(log).is_some()).max_by_key(|log| log.epoch).cloned()
+}
+
+fn begin(work: &mut Work, node: &str, epoch: u64) {
+    let logs: Vec<LogRow> = work.logs().cloned().collect();
+    for log in logs.iter().filter(|log| epoch_of(log).is_some() && !log.closed) {
+        work.put_log(LogRow { closed: true, ..log.clone() });
+    }
+    work.put_log(head(next_id(&logs), node, epoch));
 }
 
 /// Erases what the journal tells of one worker or placement, at the end of its retention: the parts go, and their data key

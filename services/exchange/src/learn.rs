@@ -1,5 +1,7 @@
 //! What stored logs say of keys and of what is in force, read again when a node opens.
 
+use std::sync::Arc;
+
 use convenio_seal::epoch::verify_epoch_open;
 use convenio_seal::root::RootSet;
 use convenio_seal::rotation::{verify_key_rotate, verify_revoke};
@@ -11,7 +13,8 @@ use prost::Message;
 use crate::core::{Core, Exchange};
 use crate::error::OpenError;
 use crate::inbound::apply;
-use crate::keys::{Keys, Timeline, rotation_states};
+use crate::inbound::check::opened;
+use crate::keys::{Keys, Revocations, Timeline, rotation_states};
 use crate::lane::Lane;
 use crate::publish::folder;
 
@@ -30,22 +33,41 @@ fn revocation_states(origin: &str) -> String {
     format!("revoked/{}/", folder(origin))
 }
 
-/// The manifests of the own logs; the node signs with the last one of an open log.
-pub(crate) async fn own(store: &dyn Store, keys: &Keys, exchange: &Exchange) -> Result<(), StoreError> {
+/// The manifests of the own logs.
+pub(crate) async fn own(store: &dyn Store, exchange: &Exchange) -> Result<(), StoreError> {
     let rows = store.logs().await?;
     for lane in exchange.own_lanes().iter() {
         let empty = !rows.iter().any(|l| l.id == lane.log && l.size > 0);
         let timeline = if empty { Timeline::default() } else { timeline(store, lane, &exchange.own_roots).await? };
-        if let Some(last) = timeline.last()
-            && lane.log == exchange.own().log
-        {
-            // Whether they are held is told apart: a log that is lost may have been signed by keys that are lost too.
-            keys.use_manifest(last);
-        }
         exchange.own_keys_change(lane.epoch, |known| *known = timeline);
         for said in revocations(store, &lane.origin, &exchange.own_roots).await? {
             exchange.revoke_own(said);
         }
+    }
+    Ok(())
+}
+
+/// The node signs with the keys of the latest manifest that an open log names.
+pub(crate) fn in_use<'e>(keys: &Keys, exchanges: impl IntoIterator<Item = &'e Arc<Exchange>>) {
+    let last = |exchange: &Arc<Exchange>| exchange.own_keys(exchange.own().epoch).last().cloned();
+    if let Some(latest) = exchanges.into_iter().filter_map(last).max_by_key(|keys| keys.version) {
+        // Whether they are held is told apart: a log that is lost may have been signed by keys that are lost too.
+        keys.use_manifest(&latest);
+    }
+}
+
+/// A log is signed by keys that it names, or not at all: every open log must name those that the node signs with.
+pub(crate) async fn one_manifest(core: &Core) -> Result<(), OpenError> {
+    let (used, logs) = (core.own_keys(), core.store.logs().await?);
+    for exchange in core.exchanges() {
+        let own = exchange.own();
+        let frozen = logs.iter().any(|log| log.id == own.log && !log.alarm.is_empty());
+        let last = exchange.own_keys(own.epoch).last().cloned();
+        let Some(last) = last.filter(|last| !frozen && !(last.version == used.version && used.keys.matches(last)))
+        else {
+            continue;
+        };
+        return Err(OpenError::KeysDiffer { origin: own.origin.clone(), named: last.version, used: used.version });
     }
     Ok(())
 }
@@ -67,15 +89,17 @@ pub(crate) async fn partner(core: &Core, exchange: &Exchange) -> Result<(), Stor
     for lane in exchange.peer_lanes().iter() {
         let Some(log) = logs.iter().find(|l| l.id == lane.log && l.size > 0) else { continue };
         let timeline = timeline(core.store.as_ref(), lane, &exchange.partner_roots).await?;
-        exchange.learn(lane.epoch, |known| known.keys = timeline);
-        for entry in core.store.entries(lane.log, 0, log.settled.min(OPENING)).await? {
-            let Some(body) = open_entry(&entry.bytes).ok().and_then(|open| open.statement.body) else { continue };
-            if matches!(body, Body::Ratify(_) | Body::Activate(_)) {
-                exchange.learn(lane.epoch, |known| apply::learn(exchange, lane, &body, known));
-            }
-        }
+        exchange.learn(lane.epoch, |known| known.keys = timeline.clone());
         for said in revocations(core.store.as_ref(), &lane.origin, &exchange.partner_roots).await? {
             exchange.revoke_partner(said);
+        }
+        // By what was known when they were judged, which is before anything was revoked.
+        let revoked = Revocations::default();
+        for entry in core.store.entries(lane.log, 0, log.settled.min(OPENING)).await? {
+            let body = opened(exchange, lane, (&timeline, &revoked), &entry).ok().and_then(|open| open.statement.body);
+            if let Some(body @ (Body::Ratify(_) | Body::Activate(_))) = body {
+                exchange.learn(lane.epoch, |known| apply::learn(exchange, lane, &body, known));
+            }
         }
     }
     Ok(())

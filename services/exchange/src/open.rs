@@ -6,6 +6,7 @@ use convenio_seal::dsse::Envelope;
 use convenio_seal::epoch::{epoch_open_from, verify_epoch_open};
 use convenio_seal::origin::log_origin;
 use convenio_seal::root::{RootSet, ratify_from, verify_ratify};
+use convenio_seal::vault::Vault;
 use convenio_store::{LogId, LogRow, StoreError, Tx, Writes};
 use convenio_wire::exchange::v1::{Activate, EpochOpen, statement::Body};
 use futures::FutureExt;
@@ -17,6 +18,13 @@ use crate::outbound::seal::{fresh_record_id, stage_statement};
 
 /// The epoch of a log that has none before it.
 const FIRST: u64 = 1;
+
+/// Whether the data keys or the ledger tell that there were entries.
+pub(crate) fn has_past(vault: &Vault) -> Result<bool, OpenError> {
+    let ledger =
+        vault.ledger().size().map_err(|error| OpenError::Database(format!("the ledger of erasures: {error}")))?;
+    Ok(!vault.is_empty() || ledger > 0)
+}
 
 /// Finds or makes the logs of every agreement.
 pub(crate) async fn exchanges(parts: &CoreParts) -> Result<Vec<Arc<Exchange>>, OpenError> {
@@ -178,8 +186,7 @@ fn authorised(core: &Core, exchange: &Exchange, epochs: &[Vec<u8>]) -> Result<Ep
     let keys =
         verify_epoch_open(&opening, &own.origin, &exchange.own_roots).map_err(|error| missing(&error.to_string()))?;
     // Where another log is open already, its keys are those of this node.
-    let used = core.exchanges().iter().find_map(|other| other.own_keys(other.own().epoch).last().cloned());
-    if used.is_some_and(|used| used.version > keys.version) {
+    if core.own_keys().version > keys.version {
         return Err(missing("it names older keys than this node uses"));
     }
     if !core.sealer.keys.use_manifest(&keys) {

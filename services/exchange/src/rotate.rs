@@ -72,7 +72,7 @@ impl Core {
         if keys.node != self.node {
             return Err(RotateError::OtherNode);
         }
-        if keys.version <= self.own_keys().version {
+        if lagging(self, keys.version).is_empty() {
             return Ok(false);
         }
         if self.sealer.keys.find(|held| held.matches(&keys)).is_none() {
@@ -122,7 +122,14 @@ impl Core {
     }
 }
 
-/// KEY_ROTATE in every open log. The group after it is signed by the new keys; if it is not committed, the writer looks
+/// The exchanges whose open log names earlier keys than these. None if the node signs with later ones: nothing goes back.
+fn lagging(core: &Core, version: u64) -> Vec<Arc<Exchange>> {
+    let named = |exchange: &Exchange| exchange.own_keys(exchange.own().epoch).last().map_or(0, |keys| keys.version);
+    let lags = |exchange: &&Arc<Exchange>| version >= core.own_keys().version && named(exchange) < version;
+    core.exchanges().iter().filter(lags).cloned().collect()
+}
+
+/// KEY_ROTATE in every open log that names earlier keys. The group after it is signed by the new keys; if it is not committed, the writer looks
 /// which keys the logs name.
 async fn stage_rotation(
     work: &mut convenio_store::Work,
@@ -130,10 +137,11 @@ async fn stage_rotation(
     keys: ManifestKeys,
     rotate: KeyRotate,
 ) -> Result<bool, RotateError> {
-    if keys.version <= core.own_keys().version {
+    let lagging = lagging(&core, keys.version);
+    if lagging.is_empty() {
         return Ok(false);
     }
-    for exchange in core.exchanges() {
+    for exchange in &lagging {
         let own = work.log(exchange.own().log)?;
         if !own.alarm.is_empty() {
             return Err(IssueError::Frozen(own.alarm.clone()).into());
@@ -141,7 +149,7 @@ async fn stage_rotation(
     }
     let before = core.own_keys();
     core.sealer.keys.use_manifest(&keys);
-    for exchange in core.exchanges() {
+    for exchange in &lagging {
         let id = fresh_record_id(&core.sealer);
         let staged =
             stage_statement(work, &core.sealer, exchange, id, Body::KeyRotate(rotate.clone()), None, Vec::new());

@@ -122,6 +122,9 @@ impl Node {
         let heads = config.data_keys.with_file_name(WITNESS_HEADS);
         // Asked before the logs are opened: a new node has none.
         let past = store.logs().await?.iter().any(|log| log.size > 0);
+        if !past && heads.exists() {
+            return Err(OpenError::LostDatabase.into());
+        }
         let core = Core::open(parts(config, clock, entropy, store, vault)).await?;
         let registry = Arc::new(Registry::new(core.clone())?);
         let key = &core.cosigner_keys(None).keys.witness;

@@ -30,6 +30,9 @@ pub enum RecoveryError {
     /// No partner of this name has an address, or it shares no agreement.
     #[error("{0}: no partner with an address and an agreement")]
     NoPartner(String),
+    /// The partner shares several agreements, each with logs of its own.
+    #[error("{0}: shares several agreements: name one with --agreement, and recover each")]
+    SeveralAgreements(String),
     /// The partner cannot be reached or refuses.
     #[error("the partner: {0}")]
     Partner(String),
@@ -55,19 +58,30 @@ pub struct NodeRecovery {
 }
 
 impl NodeRecovery {
-    /// Opens the files of a node that does not run, and reaches the partner.
+    /// Opens the files of a node that does not run, and reaches the partner. `agreement` may be left out where they share one.
     ///
     /// # Errors
     /// [`RecoveryError`].
     pub async fn open(
         config: Config,
         partner: &str,
+        agreement: Option<&str>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, RecoveryError> {
         let none = || RecoveryError::NoPartner(partner.to_owned());
-        let agreement = config.agreements.iter().find(|(_, with)| with.node == partner).ok_or_else(none)?;
-        let agreement = agreement.0.id().to_owned();
+        let mut shared = config.agreements.iter().filter(|(_, with)| with.node == partner).map(|(pack, _)| pack.id());
+        let agreement = match agreement {
+            Some(id) => shared.find(|shared| *shared == id).ok_or_else(none)?,
+            None => {
+                let only = shared.next().ok_or_else(none)?;
+                if shared.next().is_some() {
+                    return Err(RecoveryError::SeveralAgreements(partner.to_owned()));
+                }
+                only
+            }
+        };
+        let agreement = agreement.to_owned();
         let tls = |error: crate::tls::ConfigError| RecoveryError::Start(error.into());
         let peer = config.partners.iter().find(|peer| peer.node == partner).ok_or_else(none)?;
         let address = peer.address.clone().ok_or_else(none)?;
@@ -78,6 +92,12 @@ impl NodeRecovery {
         let vault = vault(&config.data_keys, &entropy)?;
         let recovering = Recovering::open(parts(config, clock, entropy, store, vault), &agreement).await?;
         Ok(Self { recovering, channel, agreement })
+    }
+
+    /// Id of the agreement that is recovered.
+    #[must_use]
+    pub fn agreement(&self) -> &str {
+        &self.agreement
     }
 
     /// First step: the request over the partner's challenge, for the roots to sign.

@@ -243,6 +243,12 @@ impl Vault {
         &self.ledger
     }
 
+    /// Whether it never held a key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Keys that were destroyed, ascending.
     #[must_use]
     pub fn destroyed(&self) -> Vec<DataKeyId> {

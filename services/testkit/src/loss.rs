@@ -9,6 +9,7 @@ use convenio_exchange::recovery::serve::ServeError;
 use convenio_seal::dsse::Envelope;
 use convenio_seal::epoch::authorise_epoch;
 use convenio_seal::key::SigningKey;
+use convenio_seal::manifest::NodeKeys;
 use convenio_seal::origin::log_origin;
 use convenio_seal::recovery::{recovery_envelope, sign_recovery};
 use convenio_store::StoreError;
@@ -28,6 +29,12 @@ use crate::treaty::{Party, SV_CA};
 pub struct Backup(TempDir);
 
 impl Backup {
+    /// No files.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
     /// The same with those files of another backup whose names begin so, as what survived on another disk.
     #[must_use]
     pub fn with(self, other: &Self, prefix: &str) -> Self {
@@ -80,13 +87,26 @@ impl Party {
     /// The authorisation of a later epoch.
     #[must_use]
     pub fn open_epoch(&self, to: &Party, epoch: u64, prev_size: u64, prev_root: Vec<u8>) -> Vec<u8> {
+        self.open_epoch_by(to, epoch, prev_size, prev_root, (&self.keys, 1))
+    }
+
+    /// The same with keys of another manifest.
+    #[must_use]
+    pub fn open_epoch_by(
+        &self,
+        to: &Party,
+        epoch: u64,
+        prev_size: u64,
+        prev_root: Vec<u8>,
+        (keys, version): (&NodeKeys, u64),
+    ) -> Vec<u8> {
         let authorisation = EpochAuthorisation {
             log_origin: log_origin(&self.node, SV_CA, &to.node, epoch),
             epoch,
             prev_size,
             prev_root,
             reason: "lost disk".to_owned(),
-            key_manifest: self.keys.manifest(&self.party, &self.node, 1).encode_to_vec(),
+            key_manifest: keys.manifest(&self.party, &self.node, version).encode_to_vec(),
         };
         let signed: Envelope = authorise_epoch(&authorisation, &self.roots_that_sign()).unwrap();
         signed.to_json().into_bytes()

@@ -59,8 +59,9 @@ impl Sequencer {
         }
         // Keys that a failed group began to use are not in force.
         for exchange in &self.exchanges {
-            crate::learn::own(store, &self.sealer.keys, exchange).await?;
+            crate::learn::own(store, exchange).await?;
         }
+        crate::learn::in_use(&self.sealer.keys, &self.exchanges);
         Ok(())
     }
 

@@ -91,15 +91,10 @@ impl Core {
             return Err(ServeError::Field("node"));
         }
         let digest = digest::digest(&digest::SHA256, &request.payload).as_ref().to_vec();
+        // Whoever asked may go away meanwhile: what was closed is closed.
         let (core, of) = (self.clone(), exchange.clone());
-        let granted = self
-            .write::<_, ServeError, _>(move |work| async move { close(work, &core, &of, &said, digest).await }.boxed());
-        if let Some(lane) = granted.await? {
-            tracing::warn!(partner, closed = exchange.peer().origin, granted = lane.epoch, "an epoch was closed");
-            exchange.peer_lanes.push(lane);
-        }
-        // Whoever still speaks for the closed epoch is cut off.
-        self.sessions.fence(partner);
+        let closing = tokio::spawn(async move { core.closes(&of, said, digest).await });
+        closing.await.map_err(|_| StoreError::Failed("a job was dropped".to_owned()))??;
         let (to, answers) = mpsc::channel(OUTBOUND);
         let core = self.clone();
         tokio::spawn(async move {
@@ -110,6 +105,28 @@ impl Core {
             }
         });
         Ok(answers)
+    }
+
+    async fn closes(
+        self: &Arc<Self>,
+        exchange: &Arc<Exchange>,
+        said: RecoveryRequest,
+        digest: Vec<u8>,
+    ) -> Result<(), ServeError> {
+        let (core, of) = (self.clone(), exchange.clone());
+        let closed = self
+            .write::<_, ServeError, _>(move |work| async move { close(work, &core, &of, &said, digest).await }.boxed());
+        let closed = closed.await;
+        // What the database says counts, also where nobody could tell whether this was committed.
+        for row in self.store.logs().await?.iter().filter(|row| of_partner(exchange, row)) {
+            if exchange.lane_of(row.id).is_none() {
+                tracing::warn!(partner = exchange.partner_node, granted = row.epoch, "an epoch was closed");
+                exchange.peer_lanes.push(Lane::from(row));
+            }
+        }
+        // Whoever still speaks for the closed epoch is cut off.
+        self.sessions.fence(&exchange.partner_node);
+        closed
     }
 
     fn served_exchange(&self, partner: &str, agreement: &str) -> Result<Arc<Exchange>, ServeError> {
@@ -123,20 +140,25 @@ async fn standing(work: &mut Work, exchange: &Exchange) -> Result<Served, StoreE
     state.map_or(Ok(Served::default()), |row| read(&row.body))
 }
 
-/// Closes the caller's epoch and makes the mirror of the next; none if this very request was honoured before and the epoch
-/// that it was granted is still empty (the answer was lost).
+/// Whether this is a mirror of the partner's log of some epoch.
+fn of_partner(exchange: &Exchange, row: &LogRow) -> bool {
+    !row.own && row.agreement == exchange.pack.id() && row.partner == exchange.partner_node
+}
+
+/// Closes the caller's epoch and makes the mirror of the next; changes nothing if this very request was honoured before and the
+/// epoch that it was granted is still empty (the answer was lost).
 async fn close(
     work: &mut Work,
     core: &Core,
     exchange: &Exchange,
     said: &RecoveryRequest,
     digest: Vec<u8>,
-) -> Result<Option<Lane>, ServeError> {
+) -> Result<(), ServeError> {
     let mut known = standing(work, exchange).await?;
-    let lane = exchange.peer();
-    let row = work.log(lane.log)?.clone();
+    let last = work.logs().filter(|row| of_partner(exchange, row)).max_by_key(|row| row.epoch);
+    let row = last.cloned().ok_or(StoreError::Corrupt("log"))?;
     if known.last == digest && row.size == 0 {
-        return Ok(None);
+        return Ok(());
     }
     let fresh = !known.challenge.is_empty() && core.sealer.clock.now_ms() < known.expires_ms;
     if !fresh || said.challenge != known.challenge {
@@ -145,17 +167,16 @@ async fn close(
     if said.number != known.honoured + 1 {
         return Err(ServeError::Field("number"));
     }
-    if said.log_origin != lane.origin {
+    if said.log_origin != row.origin {
         return Err(ServeError::Field("log_origin"));
     }
     let id = work.logs().map(|log| log.id).max().unwrap_or(0) + 1;
     let next = new_log(id, &exchange.own_node, exchange.pack.id(), &exchange.partner_node, false, row.epoch + 1);
-    let opened = Lane::from(&next);
     work.put_log(LogRow { closed: true, ..row });
     work.put_log(next);
     known = Served { honoured: said.number, challenge: Vec::new(), expires_ms: 0, last: digest };
     work.put_state(&served(exchange.pack.id(), &exchange.partner_node), Some(known.encode_to_vec()));
-    Ok(Some(opened))
+    Ok(())
 }
 
 type Outbound = mpsc::Sender<Result<RefillResponse, StoreError>>;
@@ -172,26 +193,32 @@ async fn stream(core: &Core, exchange: &Exchange, to: &Outbound) -> Result<(), S
     let lanes: Vec<_> = exchange.peer_lanes().iter().chain(exchange.own_lanes().iter()).cloned().collect();
     let mut entries = 0;
     for lane in lanes {
-        let Some(row) = rows.iter().find(|row| row.id == lane.log && row.size > 0) else { continue };
-        let checkpoint = match !row.own || row.cosigned_size == row.size {
-            true => row.cosigned.clone(),
-            false => crate::publish::signed(core, row, row.size).await?.to_string().into_bytes(),
+        let Some(row) = rows.iter().find(|row| row.id == lane.log) else { continue };
+        // A frozen or closed log is not signed again: it goes as far as the partner cosigned it.
+        let signs = row.own && row.alarm.is_empty() && !row.closed && row.cosigned_size < row.size;
+        let (size, checkpoint) = match (signs, row.own) {
+            (true, _) => (row.size, crate::publish::signed(core, row, row.size).await?.to_string().into_bytes()),
+            (false, true) => (row.cosigned_size, row.cosigned.clone()),
+            (false, false) => (row.size, row.cosigned.clone()),
         };
-        let (origin, mirrored, size, closed) = (row.origin.clone(), !row.own, row.size, row.closed);
+        if size == 0 {
+            continue;
+        }
+        let (origin, mirrored, closed) = (row.origin.clone(), !row.own, row.closed);
         let log = RefillLog { origin, mirrored, size, checkpoint, closed };
-        if !say(to, Said::Log(log)).await || !batches(core, row, to).await? {
+        if !say(to, Said::Log(log)).await || !batches(core, row, size, to).await? {
             return Ok(());
         }
-        entries += row.size;
+        entries += size;
     }
     say(to, Said::Done(RefillDone { entries })).await;
     Ok(())
 }
 
-async fn batches(core: &Core, row: &LogRow, to: &Outbound) -> Result<bool, StoreError> {
+async fn batches(core: &Core, row: &LogRow, size: u64, to: &Outbound) -> Result<bool, StoreError> {
     let mut begin = 0;
-    while begin < row.size {
-        let mut end = row.size.min(begin + MAX_BATCH);
+    while begin < size {
+        let mut end = size.min(begin + MAX_BATCH);
         let mut rows = core.store.entries(row.id, begin, end).await?;
         let mut parts = opened(core.store.as_ref(), &core.sealer.vault, row.id, &rows, begin, end).await?;
         if let Some(fits) = fitting(&rows, &parts) {

@@ -276,7 +276,7 @@ async fn recovered(mut nodes: Nodes) -> Nodes {
     nodes.destination.proxy.heal();
     let (sv, ca) = (&site.treaty.origin, &site.treaty.destination);
     let entropy = Arc::new(SystemEntropy::default());
-    let recovery = NodeRecovery::open(config(), &ca.node, clock.clone(), entropy.clone()).await.unwrap();
+    let recovery = NodeRecovery::open(config(), &ca.node, None, clock.clone(), entropy.clone()).await.unwrap();
     let asked = recovery_envelope(&recovery.request("lost disk").await.unwrap()).unwrap();
     let refilled = recovery.refill(&sign_recovery(&asked, &sv.roots_that_sign()).unwrap()).await.unwrap();
     let file = sv.open_epoch(ca, refilled.epoch, refilled.prev_size, refilled.prev_root.clone());

@@ -1,14 +1,20 @@
 //! A refill by a partner that lies or breaks off, and one that is taken twice: nothing counts before it is verified, and
 //! nothing is signed that this node did not say.
 
+use std::sync::Arc;
+
 use convenio_exchange::erase::order::Progress;
-use convenio_exchange::recovery::client::RecoverError;
-use convenio_model::RecordId;
+use convenio_exchange::recovery::client::{RecoverError, Recovering};
+use convenio_exchange::{Core, OpenError};
+use convenio_model::{RecordId, SeededEntropy};
+use convenio_seal::manifest::NodeKeys;
+use convenio_seal::rotation::sign_keys;
 use convenio_seal::statement::{claimed_statement, seal_entry};
 use convenio_store::Staged;
 use convenio_testkit::ledger::Ledger;
-use convenio_testkit::treaty::SV_CA;
-use convenio_testkit::{Case, Pair, Side};
+use convenio_testkit::loss::Backup;
+use convenio_testkit::treaty::{self, SV_CA};
+use convenio_testkit::{Books, Case, Link, Pair, Side, invariants};
 use convenio_wire::exchange::v1::refill_response::Message as Said;
 use convenio_wire::exchange::v1::statement::Body;
 use convenio_wire::exchange::v1::{Batch, Outcome, RefillLog, RefillResponse, Reject, Statement};
@@ -118,6 +124,127 @@ async fn repro_a_second_refill_lost_the_tail() {
     assert!(pair.destination.placement(&case).await.has("withdrawn"));
 }
 
+/// Whoever asked for a refill goes away while the epoch is closed: the request can come again, and so can another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repro_a_caller_that_went_away_left_a_half_closed_epoch() {
+    let (mut pair, case) = pair(605).await;
+    let recovered = pair.recover_after(true, None, async |pair, _, request| {
+        let own = &pair.treaty.origin;
+        let gone = pair.destination.core.refill(&own.node, own.sign_request(request)).now_or_never();
+        assert!(gone.is_none(), "it waits for a commit");
+    });
+    assert_eq!(recovered.await.refilled.epoch, 2);
+    pair.check().await;
+    assert_eq!(pair.recover(true, None).await.refilled.epoch, 3);
+    pair.check().await;
+    pair.origin.act(&case, "withdrawn").await.unwrap();
+    pair.check().await;
+}
+
+/// A frozen log is not signed again for a refill: the partner gets it as far as it has cosigned it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repro_a_refill_signed_a_frozen_log() {
+    let (pair, case) = pair(606).await;
+    pair.link.cut();
+    pair.destination.act(&case, "offer").await.unwrap();
+    let row = ledger(&pair.destination).await.own_row;
+    let frozen = row.clone();
+    let job = pair.destination.core.write::<_, convenio_store::StoreError, _>(move |work| {
+        work.put_log(convenio_store::LogRow { alarm: "ROLLBACK".to_owned(), ..frozen });
+        std::future::ready(Ok(())).boxed()
+    });
+    job.await.unwrap();
+    let (parts, _store, _dir) = pair.restored(true, None).await;
+    let recovering = Recovering::open(parts, SV_CA).await.unwrap();
+    let request = recovering.request(&pair.challenge(true).await, "lost disk");
+    let answer = pair.answer(true, &request).await.unwrap();
+    let told = answer.into_iter().filter_map(|said| match said.unwrap().message {
+        Some(Said::Log(log)) if !log.mirrored => Some((log.size, log.checkpoint)),
+        _ => None,
+    });
+    assert!(row.cosigned_size < row.size);
+    assert_eq!(told.collect::<Vec<_>>(), [(row.cosigned_size, row.cosigned)]);
+}
+
+/// The journal of a backup may be older than what its witness has seen, whatever its epoch: a recovery begins another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repro_a_journal_went_on_from_a_backup() {
+    let (mut pair, _) = pair(607).await;
+    convenio_exchange::journal::open(&pair.origin.core, 5).await.unwrap();
+    let erased = pair.origin.core.write::<_, convenio_store::StoreError, _>(|work| {
+        work.note(convenio_store::Deed::Erased, []);
+        std::future::ready(Ok(())).boxed()
+    });
+    erased.await.unwrap();
+    pair.settle().await;
+    pair.link.cut();
+    let backup = pair.backup(true);
+    pair.recover(true, Some(backup)).await;
+    let logs = pair.origin.core.store().logs().await.unwrap();
+    let journals = logs.iter().filter_map(|log| Some((convenio_exchange::journal::epoch_of(log)?, log.closed)));
+    assert_eq!(journals.collect::<Vec<_>>(), [(1, true), (5, true), (6, false)]);
+    pair.check().await;
+}
+
+/// Data keys without their database tell of a past: a node that lost it does not begin anew, it is recovered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repro_a_lost_database_began_anew() {
+    let (mut pair, _) = pair(608).await;
+    pair.link.cut();
+    for survived in ["data.keys", "data.keys.ledger"] {
+        let erased = ledger(&pair.origin).await.own.iter().find(|e| e.is_record()).unwrap().record_id();
+        if survived == "data.keys.ledger" {
+            pair.origin.erase(erased, 1, "error").await.unwrap();
+        }
+        let files = match survived {
+            "data.keys" => pair.backup(true).without("node.db"),
+            _ => Backup::empty().with(&pair.backup(true), survived),
+        };
+        let (parts, _store, _dir) = pair.restored(true, Some(files)).await;
+        assert!(matches!(Core::open(parts).await, Err(OpenError::LostDatabase)), "{survived}");
+    }
+    let survived = pair.backup(true).without("node.db");
+    pair.recover(true, Some(survived)).await;
+    pair.check().await;
+}
+
+/// An epoch that opens with new keys, on a node with another log: that one is not signed by keys that it never named. The roots
+/// sign the manifest for all logs, and both go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repro_a_log_was_signed_by_keys_of_another() {
+    let pair = Pair::under(609, vec![treaty::sv_ca(), treaty::second()]).await;
+    pair.link.cut();
+    let (mut parts, _store, _dir) = pair.restored(true, Some(pair.backup(true))).await;
+    let (own, other) = (&pair.treaty.origin, &pair.treaty.destination);
+    let keys = Arc::new(NodeKeys::generate(&SeededEntropy::labelled(609, "new")));
+    parts.other_keys.push(keys.clone());
+    let recovering = Recovering::open(parts.clone(), SV_CA).await.unwrap();
+    let request = recovering.request(&pair.challenge(true).await, "rollback");
+    let refilled = pair.refilled(true, &recovering, &request).await.unwrap();
+    let file = own.open_epoch_by(other, refilled.epoch, refilled.prev_size, refilled.prev_root, (&keys, 2));
+    recovering.open_epoch(&file).await.unwrap();
+    drop(recovering);
+    let refused = Core::open(parts.clone()).await.map(drop).unwrap_err();
+    assert!(matches!(refused, OpenError::KeysDiffer { named: 1, used: 2, .. }), "{refused}");
+    let manifest = keys.manifest(&own.party, &own.node, 2);
+    parts.key_changes.push(sign_keys(&manifest, &own.roots_that_sign()).unwrap().to_json().into_bytes());
+    let core = Core::open(parts.clone()).await.unwrap();
+    let stop = tokio_util::sync::CancellationToken::new();
+    core.start(&stop);
+    let link = Link::new(&core, &pair.destination.core);
+    link.heal();
+    let mut heads = core.heads();
+    let logs: Vec<_> = core.exchanges().iter().map(|exchange| exchange.own().log).collect();
+    let settled = heads.wait_for(|heads| logs.iter().all(|log| heads[log].size == heads[log].settled));
+    tokio::time::timeout(std::time::Duration::from_secs(20), settled).await.unwrap().unwrap();
+    let books = Books { core, vault: parts.vault.clone() };
+    for exchange in books.core.exchanges() {
+        assert_eq!(exchange.own_keys(exchange.own().epoch).last().unwrap().version, 2);
+    }
+    invariants::check(&books, &pair.destination.books()).await;
+    stop.cancel();
+}
+
 /// Whether a part of a record can be read.
 async fn readable(side: &Side, record: RecordId, part: usize) -> bool {
     let ledger = ledger(side).await;
@@ -208,9 +335,9 @@ async fn repro_a_replay_believed_void_decisions() {
     let before = (pair.origin.placement(&case).await, ledger(&pair.origin).await.own_row);
     assert!(before.0.has("withdrawn"));
     pair.recover(true, None).await;
+    pair.settle().await;
     let after = (pair.origin.placement(&case).await, ledger(&pair.origin).await.own_row);
     assert_eq!((before.0, before.1.decided, before.1.rejected), (after.0, after.1.decided, after.1.rejected));
-    pair.settle().await;
 }
 
 /// A partner that calls an own record undisclosed does not have its parts deleted here by a recovery.

@@ -81,15 +81,16 @@ impl Recovering {
                 work.put_state(&refilled(exchange.pack.id()), None);
                 // What was erased here may have come back: it is erased again before anything is served.
                 work.put_state(crate::erase::restore::APPLIED, None);
+                // The journal was lost with the disk, or is older than what its witness has seen.
+                crate::journal::recover(work, &core.node, refill.granted);
                 Ok(())
             }
             .boxed()
         });
-        opened.await.map_err(|error| RecoverError::Authorisation(error.to_string()))?;
-        // The journal was lost with the disk, or is older than what its witness has seen: its next epoch begins.
-        if let Err(error) = crate::journal::open(&self.core, refill.granted).await {
-            tracing::info!(reason = %error, "the journal goes on");
-        }
+        opened.await.map_err(|error| match error {
+            IssueError::Store(error) => RecoverError::Store(error),
+            other => RecoverError::Authorisation(other.to_string()),
+        })?;
         Ok(Opened { origin: lane.origin, reissued })
     }
 

@@ -78,7 +78,8 @@ impl Recovering {
             });
             kept.await?;
         }
-        learn::own(self.core.store.as_ref(), &self.core.sealer.keys, &self.exchange).await?;
+        learn::own(self.core.store.as_ref(), &self.exchange).await?;
+        learn::in_use(&self.core.sealer.keys, self.core.exchanges());
         learn::partner(&self.core, &self.exchange).await
     }
 
