@@ -119,7 +119,7 @@ impl Tally {
     pub(super) fn merge(&mut self, other: &Self) {
         self.examined += other.examined;
         self.failed += other.failed;
-        self.gone += other.gone;
+        self.gone = self.gone.saturating_add(other.gone);
         self.gravity = self.gravity.max(other.gravity);
         self.places.merge(&other.places);
     }

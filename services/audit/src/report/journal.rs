@@ -8,7 +8,7 @@ use super::answers::Tally;
 use super::ledger::Ledger;
 use super::{Gravity, Place};
 use crate::audit::Audit;
-use crate::journal::{JournalReport, ROWS, TRUNCATED, Told, examine};
+use crate::journal::{JournalReport, JournalSummary, ROWS, TRUNCATED, Told, examine};
 use crate::problem::Problem;
 use crate::verify::Checked;
 
@@ -66,7 +66,7 @@ impl Journal {
     fn access(&mut self, told: &Told<'_>) {
         let tally = &mut self.reads.tally;
         match told.part {
-            None => tally.gone += 1,
+            None => tally.gone = tally.gone.saturating_add(1),
             Some(part) if part.action() == JournalAction::Read => {
                 tally.examined += 1;
                 self.readers.insert(part.caller.clone());
@@ -81,12 +81,14 @@ impl Journal {
     }
 
     fn compared(&mut self, found: &JournalReport) {
-        self.reads.tally.gone += found.journals.iter().map(|journal| journal.unseen).sum::<u64>();
+        // A signed head may name any size: the sums stop at the largest number.
+        let add = |sum: u64, journal: &JournalSummary| sum.saturating_add(journal.unseen);
+        self.reads.tally.gone = found.journals.iter().fold(self.reads.tally.gone, add);
         let tally = &mut self.rows.tally;
         tally.examined += found.rows;
-        tally.gone += found.indeterminate;
+        tally.gone = tally.gone.saturating_add(found.indeterminate);
         // What may have come after the export is missing, and no fault.
-        tally.gone += found.journals.iter().filter(|journal| !journal.cut).map(|journal| journal.unseen).sum::<u64>();
+        tally.gone = found.journals.iter().filter(|journal| !journal.cut).fold(tally.gone, add);
         let is_later = |problem: &&Problem| {
             let own = |origin: &str| found.journals.iter().any(|journal| journal.origin == origin && !journal.cut);
             problem.reason == TRUNCATED && problem.origin.as_deref().is_some_and(own)
@@ -120,7 +122,7 @@ pub(super) fn tally(ledger: &mut Ledger) {
         let tally = ledger.of(question);
         tally.merge(&source.tally);
         if source.found {
-            tally.gone += source.silent.len() as u64;
+            tally.gone = tally.gone.saturating_add(source.silent.len() as u64);
         }
     }
     ledger.scan.journal = journal;
