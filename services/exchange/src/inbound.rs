@@ -6,6 +6,6 @@ pub mod decide;
 pub(crate) mod erase;
 pub mod judge;
 pub mod mirror;
-mod news;
+pub(crate) mod news;
 pub(crate) mod screen;
 pub(crate) mod told;

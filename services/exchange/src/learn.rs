@@ -62,11 +62,10 @@ pub(crate) async fn one_manifest(core: &Core) -> Result<(), OpenError> {
     for exchange in core.exchanges() {
         let own = exchange.own();
         let frozen = logs.iter().any(|log| log.id == own.log && !log.alarm.is_empty());
-        let last = exchange.own_keys(own.epoch).last().cloned();
-        let Some(last) = last.filter(|last| !frozen && !(last.version == used.version && used.keys.matches(last)))
-        else {
+        let Some(last) = exchange.own_keys(own.epoch).last().cloned() else { continue };
+        if frozen || (last.version == used.version && used.keys.matches(&last)) {
             continue;
-        };
+        }
         return Err(OpenError::KeysDiffer { origin: own.origin.clone(), named: last.version, used: used.version });
     }
     Ok(())

@@ -3,6 +3,7 @@
 
 use convenio_seal::epoch::verify_epoch_open;
 use convenio_seal::manifest::ManifestKeys;
+use convenio_seal::root::RootSet;
 use convenio_seal::rotation::{verify_key_rotate, verify_revoke};
 use convenio_seal::statement::{open_entry, verify_entry};
 use convenio_store::Work;
@@ -40,7 +41,8 @@ impl News {
                 }
                 Some(Body::KeyRotate(rotate)) => {
                     // What a commit that failed learned is known already, and still to be kept.
-                    if let Some(keys) = rotated(exchange, lane, rotate, entry)
+                    if let Some(keys) =
+                        rotated((&exchange.partner_node, &exchange.partner_roots), &lane.origin, rotate, entry)
                         && (news.keys.rotate(index, keys.clone()) || news.keys.begins(index, keys.version))
                     {
                         news.rotations.push((index, keys));
@@ -91,10 +93,15 @@ impl News {
     }
 }
 
-/// The manifest of a KEY_ROTATE: by the roots, of this node, and its entry signed by the new record key.
-fn rotated(exchange: &Exchange, lane: &Lane, rotate: &KeyRotate, entry: &[u8]) -> Option<ManifestKeys> {
-    let keys = verify_key_rotate(rotate, &exchange.partner_roots).ok()?;
+/// The manifest of a KEY_ROTATE: by the roots, of the log's node, and its entry signed by the new record key.
+pub(crate) fn rotated(
+    (node, roots): (&str, &RootSet),
+    origin: &str,
+    rotate: &KeyRotate,
+    entry: &[u8],
+) -> Option<ManifestKeys> {
+    let keys = verify_key_rotate(rotate, roots).ok()?;
     let open = open_entry(entry).ok()?;
-    let fits = keys.node == exchange.partner_node && open.statement.log_origin == lane.origin;
+    let fits = keys.node == node && open.statement.log_origin == origin;
     (fits && verify_entry(&open, &keys.record).is_ok()).then_some(keys)
 }

@@ -7,8 +7,9 @@ use convenio_exchange::erase::order::Progress;
 use convenio_exchange::recovery::client::{RecoverError, Recovering};
 use convenio_exchange::{Core, OpenError};
 use convenio_model::{RecordId, SeededEntropy};
+use convenio_seal::key::SigningKey;
 use convenio_seal::manifest::NodeKeys;
-use convenio_seal::rotation::sign_keys;
+use convenio_seal::rotation::{key_rotate_from, sign_keys};
 use convenio_seal::statement::{claimed_statement, seal_entry};
 use convenio_store::Staged;
 use convenio_testkit::ledger::Ledger;
@@ -62,7 +63,7 @@ fn forged(log: &mut RefillLog, batch: &mut Batch) {
             claimed_statement(entry).filter(|statement| matches!(statement.body, Some(Body::Record(_))))
         });
     let said = Statement { record_id: vec![7; 16], ..record.unwrap() };
-    let key = convenio_seal::key::SigningKey::generate(&convenio_model::SeededEntropy::labelled(1, "liar"));
+    let key = SigningKey::generate(&SeededEntropy::labelled(1, "liar"));
     batch.entries.push(seal_entry(&said, &key).unwrap().into());
     log.size += 1;
 }
@@ -361,4 +362,35 @@ async fn repro_a_recovery_deleted_own_parts() {
     let backup = pair.backup(true);
     pair.recover(true, Some(backup)).await;
     assert!(readable(&pair.origin, withdrawn, 0).await);
+}
+
+/// KEY_ROTATE once more in the partner's log does not move the beginning of its keys, neither as it comes nor in a refill.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repro_a_repeated_rotation_moved_the_beginning_of_keys() {
+    let (mut pair, case) = pair(610).await;
+    let (party, before) = (&pair.treaty.destination, &pair.treaty.destination.keys);
+    let same = |key: &SigningKey| SigningKey::from_pem(&key.to_pem()).unwrap();
+    let log = SigningKey::generate(&SeededEntropy::labelled(610, "log"));
+    let (record, mirror, witness) = (same(&before.record), same(&before.mirror), same(&before.witness));
+    let keys = Arc::new(NodeKeys { record, log, mirror, witness });
+    pair.destination.core.hold_keys(keys.clone());
+    let manifest = keys.manifest(&party.party, &party.node, 2);
+    let file = sign_keys(&manifest, &party.roots_that_sign()).unwrap();
+    assert!(pair.destination.core.change_keys(file.to_json().as_bytes()).await.unwrap());
+    pair.settle().await;
+    let rotated = ledger(&pair.destination).await.own.len() as u64;
+    pair.destination.order(SV_CA, "another", 9, true).await.unwrap();
+    appends(&pair.destination, Body::KeyRotate(key_rotate_from(&file).unwrap()), |_| {}).await;
+    pair.check().await;
+    let signers = |side: &Side| {
+        let exchange = side.exchange(SV_CA);
+        exchange.partner_log_keys(1, &exchange.peer().origin, rotated + 1)
+    };
+    let live = signers(&pair.origin);
+    assert_eq!(live.len(), 1);
+    pair.recover(true, None).await;
+    assert_eq!(signers(&pair.origin), live);
+    pair.check().await;
+    pair.origin.act(&case, "withdrawn").await.unwrap();
+    pair.check().await;
 }

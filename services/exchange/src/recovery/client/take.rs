@@ -8,7 +8,7 @@ use convenio_log::{Frontier, leaf_hash};
 use convenio_seal::epoch::verify_epoch_open;
 use convenio_seal::origin::LogOrigin;
 use convenio_seal::root::RootSet;
-use convenio_seal::rotation::{verify_key_rotate, verify_revoke};
+use convenio_seal::rotation::verify_revoke;
 use convenio_seal::statement::{claimed_statement, open_entry, verify_entry};
 use convenio_seal::vault::DataKeyId;
 use convenio_store::{EntryRow, PartRow, StoreError, Work};
@@ -21,6 +21,7 @@ use super::{RecoverError, Recovering, refuted};
 use crate::core::Core;
 use crate::erase::ERASED;
 use crate::inbound::mirror::{is_marker, is_record, part_row, record_id};
+use crate::inbound::news::rotated;
 use crate::inbound::screen;
 use crate::keys::{Timeline, rotation_state};
 use crate::lane::Lane;
@@ -54,11 +55,11 @@ impl Recovering {
         if origin != expected {
             return Err(RecoverError::Answer("a log of others"));
         }
-        let opening = first.entries.first().and_then(|entry| claimed_statement(entry)?.body);
+        let opening = first.entries.first().and_then(|entry| open_entry(entry).ok()?.statement.body);
         let Some(Body::EpochOpen(opening)) = opening else {
             return Err(RecoverError::Answer("a log without beginning"));
         };
-        let keys = verify_epoch_open(&opening, &said.origin, self.roots_of(said.mirrored));
+        let keys = verify_epoch_open(&opening, &said.origin, self.issuer(said.mirrored).1);
         let keys = keys.map_err(|_| RecoverError::Answer("an epoch that roots did not open"))?;
         let lanes = if said.mirrored { &self.exchange.own_lanes } else { &self.exchange.peer_lanes };
         let known = lanes.all().iter().find(|lane| lane.epoch == epoch).cloned();
@@ -84,8 +85,10 @@ impl Recovering {
         Ok(Incoming { lane, said, frontier: Frontier::new(), had, records: 0, keys, revoked, states })
     }
 
-    fn roots_of(&self, own: bool) -> &RootSet {
-        if own { &self.exchange.own_roots } else { &self.exchange.partner_roots }
+    /// The node that issues a log, and its roots.
+    fn issuer(&self, own: bool) -> (&str, &RootSet) {
+        let exchange = &self.exchange;
+        if own { (&exchange.own_node, &exchange.own_roots) } else { (&exchange.partner_node, &exchange.partner_roots) }
     }
 
     /// Takes a batch; what the database has must be the same.
@@ -96,7 +99,7 @@ impl Recovering {
             return Err(refuted(&log.lane, "BAD_FRAMING"));
         }
         let held = self.core.store.leaves(log.lane.log, batch.begin, end.min(log.had)).await?;
-        let (mut entries, roots) = (Vec::new(), self.roots_of(log.said.mirrored));
+        let (mut entries, issuer) = (Vec::new(), self.issuer(log.said.mirrored));
         for (place, (bytes, index)) in batch.entries.into_iter().zip(batch.begin..).enumerate() {
             let leaf = leaf_hash(&bytes);
             if held.get(place).is_some_and(|held| held != leaf.as_bytes()) {
@@ -104,7 +107,7 @@ impl Recovering {
             }
             log.frontier.append(leaf);
             let statement = claimed_statement(&bytes).unwrap_or_default();
-            log.learn(index, &statement, roots);
+            log.learn(index, &statement, &bytes, issuer);
             log.records += u64::from(is_record(&statement));
             entries.push((row(&log.lane, index, &statement, bytes.to_vec()), statement));
         }
@@ -133,17 +136,17 @@ impl Recovering {
 
 impl Incoming {
     /// What an entry says of keys, if roots signed it.
-    fn learn(&mut self, index: u64, statement: &Statement, roots: &RootSet) {
+    fn learn(&mut self, index: u64, statement: &Statement, entry: &[u8], issuer: (&str, &RootSet)) {
         match &statement.body {
             Some(Body::KeyRotate(rotate)) => {
-                let Ok(keys) = verify_key_rotate(rotate, roots) else { return };
+                let Some(keys) = rotated(issuer, &self.lane.origin, rotate, entry) else { return };
                 let version = keys.version;
                 if self.keys.rotate(index, keys) {
                     self.states.push((rotation_state(&self.lane.origin, version), index.to_be_bytes().to_vec()));
                 }
             }
             Some(Body::Revoke(revoke)) => {
-                let Ok(said) = verify_revoke(revoke, roots) else { return };
+                let Ok(said) = verify_revoke(revoke, issuer.1) else { return };
                 self.revoked.push(said);
                 self.states.push((revocation_state(&self.lane.origin, &revoke.payload), revoke.encode_to_vec()));
             }
