@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn verified(pair: &Pair, dir: &Path) -> Result<Verification, Unusable> {
     let (sender, receiver) = mpsc::channel();
     let (dir, trust) = (dir.to_owned(), trust(pair));
-    std::thread::spawn(move || sender.send(verify(&dir, &trust)));
+    std::thread::spawn(move || drop(sender.send(verify(&dir, &trust))));
     receiver.recv_timeout(PATIENCE).expect("the verification ends")
 }
 
