@@ -72,6 +72,13 @@ impl Dishonest {
         }
     }
 
+    /// Turns to another victim, with a log that begins anew: the first `entries` of this one.
+    #[must_use]
+    pub fn against(mut self, victim: Books, entries: usize) -> Self {
+        self.log.truncate(entries);
+        Self { victim, ..self }
+    }
+
     /// The record of `act` on `case`, built as an honest node would at disclosure stage `stage`.
     #[must_use]
     pub fn draft(&self, case: &Case, act: &str, kind: ActKind, number: u64, known: &str, stage: &str) -> Draft {

@@ -1,17 +1,22 @@
 //! A partner that signs what an honest node would not.
 
+use convenio_exchange::Core;
 use convenio_exchange::session::SessionEnd;
+use convenio_model::SeededEntropy;
 use convenio_seal::key::SigningKey;
 use convenio_seal::statement::seal_entry;
 use convenio_testkit::acts::reference;
 use convenio_testkit::dishonest::Draft;
 use convenio_testkit::records::{DOCUMENT, FAMILY_NAME};
 use convenio_testkit::treaty::SV_CA;
-use convenio_testkit::{Case, Dishonest, Pair};
+use convenio_testkit::{Books, Case, Dishonest, Pair};
 use convenio_wire::STATEMENT_TYPE;
 use convenio_wire::exchange::v1::statement::Body;
-use convenio_wire::exchange::v1::{ActKind, Batch, Entry, Outcome, OutcomeDetail, Part, Position, Reject, SaltedPart};
+use convenio_wire::exchange::v1::{
+    ActKind, Activate, Batch, Entry, Outcome, OutcomeDetail, Part, Position, Reject, SaltedPart,
+};
 use prost::Message as _;
+use tokio_util::sync::CancellationToken;
 
 /// p1 OFFERED, p2 NOMINATED, p0 unknown, an open and a closed order; then the origin is taken over.
 async fn taken_over(seed: u64) -> (Pair, Dishonest) {
@@ -361,4 +366,30 @@ async fn an_outcome_that_covers_what_it_cannot_changes_nothing() {
     assert_eq!(pair.origin.placement(&case).await, view);
     let decided = |row: &convenio_store::LogRow| (row.decided, row.rejected, row.entangled);
     assert_eq!(decided(&after.own_row), decided(&before.own_row));
+}
+
+/// An ACTIVATE that its log's key did not sign puts nothing in force, not even once the node has started again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repro_a_forged_activate_was_believed_after_a_restart() {
+    let (pair, by) = taken_over(48).await;
+    let (parts, _store, _dir) = pair.restored(false, None).await;
+    let stop = CancellationToken::new();
+    let victim = async || {
+        let core = Core::open(parts.clone()).await.unwrap();
+        core.start(&stop);
+        Books { core, vault: parts.vault.clone() }
+    };
+    let mut by = by.against(victim().await, 3);
+    let body = Body::Activate(Activate { digest: by.exchange.pack.digest().to_vec() });
+    let activate = by.statement(vec![5; 16], body);
+    let stranger = SigningKey::generate(&SeededEntropy::labelled(48, "stranger"));
+    by.append_raw(seal_entry(&activate, &stranger).unwrap(), Vec::new());
+    for label in ["first", "second"] {
+        let record = nominate(&by, label);
+        let index = by.append(record);
+        by.deliver().await;
+        assert_eq!(by.verdict(index).await, Err("NOT_IN_FORCE".to_owned()), "{label}");
+        by = by.against(victim().await, usize::MAX);
+    }
+    stop.cancel();
 }

@@ -348,6 +348,8 @@ async fn repro_a_recovery_deleted_own_parts() {
     pair.destination.judges(false);
     let withdrawn = pair.origin.act(&case, "withdrawn").await.unwrap().record_id.unwrap();
     pair.delivered().await;
+    // It has the record, and not what the partner said of it.
+    let backup = pair.backup(true);
     let size = ledger(&pair.origin).await.own.len() as u64;
     let index = ledger(&pair.origin).await.own.iter().find(|e| e.record_id() == withdrawn).unwrap().index;
     let begin = ledger(&pair.origin).await.own_row.entangled;
@@ -359,7 +361,6 @@ async fn repro_a_recovery_deleted_own_parts() {
     pair.origin.act(&Case::new("p9", "order"), "nominate").await.unwrap();
     pair.delivered().await;
     assert!(readable(&pair.origin, withdrawn, 0).await);
-    let backup = pair.backup(true);
     pair.recover(true, Some(backup)).await;
     assert!(readable(&pair.origin, withdrawn, 0).await);
 }
