@@ -11,6 +11,7 @@ use futures::FutureExt;
 use crate::core::{Core, Exchange};
 use crate::lane::Lane;
 use crate::publish::folder;
+use crate::signer::verified;
 use crate::tiles::head_at;
 
 /// Alarm of a direction whose issuer has signed two pasts.
@@ -85,7 +86,8 @@ pub(crate) async fn compare(
     let keys = exchange.partner_log_keys(lane.epoch, &lane.origin, size);
     let notes = latest.into_iter().chain(kept).filter_map(|note| SignedCheckpoint::parse(&note).ok());
     let Some(held) = notes.into_iter().find(|held| contradict(held, shown, &keys).is_ok()) else { return Ok(false) };
-    freeze(core, held, shown.only_by(&keys)).await?;
+    let Some(shown) = verified(shown, &keys, &[]) else { return Ok(false) };
+    freeze(core, held, shown).await?;
     Ok(true)
 }
 
@@ -121,7 +123,9 @@ impl Core {
         if let Err(refused) = contradict(&one, &other, &keys) {
             return Ok(Err(refused));
         }
-        freeze(self, one.only_by(&keys), other.only_by(&keys)).await?;
+        let (one, other) = (verified(&one, &keys, &[]), verified(&other, &keys, &[]));
+        let (Some(one), Some(other)) = (one, other) else { return Ok(Err(NotEvidence::NotSigned)) };
+        freeze(self, one, other).await?;
         Ok(Ok(origin))
     }
 }

@@ -244,6 +244,13 @@ impl Exchange {
         found
     }
 
+    /// Keys with which this node's mirror may have cosigned the partner's logs.
+    pub(crate) fn own_mirrors(&self) -> Vec<VerifierKey> {
+        let own = self.own_keys.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let manifests = own.values().rev().flat_map(|timeline| timeline.newest_first());
+        manifests.filter_map(|keys| mirror_key(&self.own_node, keys.version, &keys.mirror)).collect()
+    }
+
     /// The own manifest whose mirror and witness keys cosign: the last whose entry the partner has cosigned.
     pub(crate) fn cosigner(&self, settled: u64) -> Option<Arc<ManifestKeys>> {
         self.own_keys(self.own().epoch).at(settled.saturating_sub(1)).cloned()

@@ -1,6 +1,6 @@
 //! The node's keys as signers and verifiers of C2SP notes, under the names that the exchange gives them.
 
-use convenio_log::{NoteSigner, SignatureType, VerifierKey};
+use convenio_log::{NoteSigner, SignatureType, SignedCheckpoint, VerifierKey, cosignature};
 use convenio_seal::key::{PublicKey, SigningKey};
 
 /// A key that signs notes under a name.
@@ -21,6 +21,19 @@ impl NoteSigner for Named<'_> {
     fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.key.sign(message)
     }
+}
+
+/// The checkpoint with nothing but a line of the log and one of a cosigner that verify: what is kept of what the partner sent,
+/// whose note may hold lines by anyone and of any length. None without such a line of the log.
+pub(crate) fn verified(
+    note: &SignedCheckpoint,
+    logs: &[VerifierKey],
+    cosigners: &[VerifierKey],
+) -> Option<SignedCheckpoint> {
+    let log = logs.iter().find(|key| note.verify_log(key).is_ok())?;
+    let cosigner = cosigners.iter().find(|key| cosignature::verify(note, key).is_ok());
+    let lines: Vec<&VerifierKey> = [log].into_iter().chain(cosigner).collect();
+    Some(note.only_by(lines))
 }
 
 /// Name of a node's mirror cosigner.

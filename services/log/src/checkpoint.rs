@@ -163,8 +163,8 @@ impl SignedCheckpoint {
         self.note.add(signature)
     }
 
-    /// The same checkpoint with only the lines by these keys, unverified: what a witness keeps of
-    /// what anyone may have sent it.
+    /// The same checkpoint with only the first line by each of these keys, unverified: what is kept of
+    /// what anyone may have sent. One key can sign a checkpoint as often as it likes.
     #[must_use]
     pub fn only_by<'k, K>(&self, keys: K) -> Self
     where

@@ -208,9 +208,14 @@ impl Note {
         Ok(())
     }
 
-    /// The same text with only the lines that are to be kept.
+    /// The same text with only the lines that are to be kept, of each key its first.
     pub(crate) fn only(&self, keep: impl Fn(&NoteSignature) -> bool) -> Self {
-        let signatures = self.signatures.iter().filter(|line| keep(line)).cloned().collect();
+        let mut signatures: Vec<NoteSignature> = Vec::new();
+        for line in self.signatures.iter().filter(|line| keep(line)) {
+            if !signatures.iter().any(|kept| (kept.key_id, &kept.name) == (line.key_id, &line.name)) {
+                signatures.push(line.clone());
+            }
+        }
         Self { text: self.text.clone(), signatures }
     }
 

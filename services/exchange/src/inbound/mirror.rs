@@ -20,7 +20,7 @@ use crate::keys::{Revocations, Timeline, log_keys};
 use crate::lane::Lane;
 use crate::outbound::seal::{at_rest, data_key};
 use crate::session::SessionEnd;
-use crate::signer::{Named, mirror_name};
+use crate::signer::{Named, mirror_name, verified};
 use crate::tiles::head_at;
 
 /// Entries of one batch at most; twice what this node sends.
@@ -171,12 +171,11 @@ impl Mirror {
         if same { Ok((frontier, checkpoint)) } else { Err("BAD_CHECKPOINT") }
     }
 
-    /// A checkpoint by one of the keys that may sign it.
+    /// A checkpoint by one of the keys that may sign it, with that line alone.
     fn signed(&self, note: &[u8], keys: &Timeline, revoked: &Revocations) -> Result<SignedCheckpoint, &'static str> {
         let checkpoint = SignedCheckpoint::parse(note).map_err(|_| "BAD_CHECKPOINT")?;
         let keys = log_keys(keys, revoked, &self.lane.origin, checkpoint.checkpoint().size());
-        let signed = keys.iter().any(|key| checkpoint.verify_log(key).is_ok());
-        if signed { Ok(checkpoint) } else { Err("BAD_CHECKPOINT") }
+        verified(&checkpoint, &keys, &[]).ok_or("BAD_CHECKPOINT")
     }
 
     fn arrived(&self, batch: Batch, statements: Vec<Statement>) -> Vec<Arrived> {

@@ -15,7 +15,7 @@ use crate::core::{Core, Exchange, released};
 use crate::parts::opened;
 use crate::publish::log_signer;
 use crate::session::{ANSWER, Message, SessionEnd};
-use crate::signer::{Named, log_key};
+use crate::signer::{Named, log_key, verified};
 use crate::witness::submit::HEARTBEAT;
 use crate::witness::{MAX_SKEW, mirror_time};
 use crate::writer::Heads;
@@ -206,7 +206,7 @@ pub(crate) fn signed_head(
 /// Takes a cosigned checkpoint of the own log: everything below it is delivered. Returns its size.
 pub(crate) async fn settle(core: &Arc<Core>, exchange: &Arc<Exchange>, note: Vec<u8>) -> Result<u64, SessionEnd> {
     let refused = |reason| SessionEnd::Refused { origin: exchange.own().origin.clone(), reason };
-    let Cosignature { size, root, time } = cosigned(core, exchange, &note).await?;
+    let Cosignature { size, root, time, note } = cosigned(core, exchange, &note).await?;
     if size <= own_log(core, exchange).await?.size
         && crate::tiles::head_at(core.store.as_ref(), exchange.own().log, size).await?.root != *root.as_bytes()
     {
@@ -264,6 +264,8 @@ struct Cosignature {
     root: Hash,
     /// Unix seconds.
     time: u64,
+    /// The checkpoint with the two lines that verified.
+    note: Vec<u8>,
 }
 
 /// A checkpoint of the own log, if it carries this node's signature and a mirror cosignature of the partner.
@@ -281,11 +283,12 @@ fn cosigned_head(core: &Core, exchange: &Exchange, note: &[u8]) -> Result<Cosign
     if !mirrors.iter().any(by) {
         return Err(UNKNOWN);
     }
-    let time = mirrors.iter().find_map(|key| cosignature::verify(&checkpoint, key).ok()).ok_or(bad)?;
+    let kept = verified(&checkpoint, &keys, &mirrors).ok_or(bad)?;
+    let time = mirrors.iter().find_map(|key| cosignature::verify(&kept, key).ok()).ok_or(bad)?;
     if time > core.sealer.clock.now_ms() / 1000 + MAX_SKEW.as_secs() {
         return Err("COSIGNATURE_AHEAD");
     }
-    Ok(Cosignature { size, root, time })
+    Ok(Cosignature { size, root, time, note: kept.to_string().into_bytes() })
 }
 
 async fn freeze(core: &Core, exchange: &Exchange, alarm: &'static str) -> Result<(), SessionEnd> {
