@@ -231,9 +231,6 @@ impl Core {
             sessions: crate::session::Sessions::default(),
             witnesses: crate::witness::submit::Board::default(),
         });
-        for exchange in &core.exchanges {
-            learn::partner(&core, exchange).await?;
-        }
         Ok(core)
     }
 

@@ -83,18 +83,18 @@ pub(crate) fn held(keys: &Keys, exchange: &Exchange) -> Result<(), OpenError> {
 }
 
 /// What the mirrored beginnings of the partner's logs say of its keys and of what is in force.
-pub(crate) async fn partner(core: &Core, exchange: &Exchange) -> Result<(), StoreError> {
-    let logs = core.store.logs().await?;
+pub(crate) async fn partner(store: &dyn Store, exchange: &Exchange) -> Result<(), StoreError> {
+    let logs = store.logs().await?;
     for lane in exchange.peer_lanes().iter() {
         let Some(log) = logs.iter().find(|l| l.id == lane.log && l.size > 0) else { continue };
-        let timeline = timeline(core.store.as_ref(), lane, &exchange.partner_roots).await?;
+        let timeline = timeline(store, lane, &exchange.partner_roots).await?;
         exchange.learn(lane.epoch, |known| known.keys = timeline.clone());
-        for said in revocations(core.store.as_ref(), &lane.origin, &exchange.partner_roots).await? {
+        for said in revocations(store, &lane.origin, &exchange.partner_roots).await? {
             exchange.revoke_partner(said);
         }
         // By what was known when they were judged, which is before anything was revoked.
         let revoked = Revocations::default();
-        for entry in core.store.entries(lane.log, 0, log.settled.min(OPENING)).await? {
+        for entry in store.entries(lane.log, 0, log.settled.min(OPENING)).await? {
             let body = opened(exchange, lane, (&timeline, &revoked), &entry).ok().and_then(|open| open.statement.body);
             if let Some(body @ (Body::Ratify(_) | Body::Activate(_))) = body {
                 exchange.learn(lane.epoch, |known| apply::learn(exchange, lane, &body, known));

@@ -73,7 +73,7 @@ impl Writer {
         let sequencer = Sequencer::open(store.as_ref(), sealer.clone(), exchanges, &logs).await?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (announce, heads) = watch::channel(heads_of(&logs));
-        let task = Task { store, sealer, sequencer, logs, change, announce };
+        let task = Task { store, sealer, sequencer, logs, change, announce, stale: false };
         tokio::spawn(task.run(queue));
         Ok(Self { jobs, heads })
     }
@@ -113,12 +113,21 @@ struct Task {
     logs: Vec<LogRow>,
     change: u64,
     announce: watch::Sender<Heads>,
+    /// A commit failed and what is stored was not read again: nothing is committed before that.
+    stale: bool,
 }
 
 impl Task {
     async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut group = Vec::new();
         while queue.recv_many(&mut group, MAX_GROUP).await > 0 {
+            if self.stale {
+                self.look_again().await;
+            }
+            if self.stale {
+                group.clear(); // their callers hear that they were dropped
+                continue;
+            }
             let mut answers = Vec::with_capacity(group.len());
             let outcome = self.group(std::mem::take(&mut group), &mut answers).await;
             if let Err(error) = &outcome {
@@ -187,19 +196,22 @@ impl Task {
     /// After a failed or uncertain commit: look, then go on.
     async fn look_again(&mut self) {
         let looked = async {
-            let mut tx = self.store.begin().await?;
-            Ok::<_, StoreError>((tx.logs().await?, tx.last_change().await?))
+            let (logs, change) = {
+                let mut tx = self.store.begin().await?;
+                (tx.logs().await?, tx.last_change().await?)
+            };
+            self.sequencer.reopen(self.store.as_ref(), &logs).await?;
+            Ok::<_, StoreError>((logs, change))
         };
         match looked.await {
             Ok((logs, change)) => {
-                if let Err(error) = self.sequencer.reopen(self.store.as_ref(), &logs).await {
-                    tracing::error!(reason = %error, "the logs cannot be read again");
-                }
-                self.logs = logs;
-                self.change = change;
+                (self.logs, self.change, self.stale) = (logs, change, false);
                 self.announce.send_replace(heads_of(&self.logs));
             }
-            Err(error) => tracing::error!(reason = %error, "the database cannot be read again"),
+            Err(error) => {
+                self.stale = true;
+                tracing::error!(reason = %error, "the database cannot be read again");
+            }
         }
     }
 }

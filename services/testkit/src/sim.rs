@@ -10,7 +10,7 @@ mod believed;
 mod call;
 mod draw;
 mod end;
-mod faulty;
+pub mod faulty;
 mod keys;
 mod line;
 pub mod model;

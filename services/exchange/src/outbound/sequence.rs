@@ -51,17 +51,21 @@ impl Sequencer {
         Ok(sequencer)
     }
 
-    /// Reads the right edges again from what is stored.
+    /// Reads the right edges again from what is stored, and what the logs say. On an error nothing may be sequenced until it is
+    /// read again.
     pub(crate) async fn reopen(&mut self, store: &dyn Store, logs: &[LogRow]) -> Result<(), StoreError> {
-        self.edges.clear();
+        let mut edges = Edges::new();
         for log in logs {
-            self.edges.insert(log.id, stored_edge(store, log).await?);
+            edges.insert(log.id, stored_edge(store, log).await?);
         }
-        // Keys that a failed group began to use are not in force.
         for exchange in &self.exchanges {
+            // What a group did that nobody could tell of is in force.
             crate::learn::own(store, exchange).await?;
+            crate::learn::partner(store, exchange).await?;
         }
+        // Keys that a failed group began to use are not.
         crate::learn::in_use(&self.sealer.keys, &self.exchanges);
+        self.edges = edges;
         Ok(())
     }
 

@@ -34,12 +34,27 @@ pub struct Faults(Mutex<Planned>);
 struct Planned {
     next: Option<Fault>,
     struck: bool,
+    blind: u32,
 }
 
 impl Faults {
     /// The next commit meets this fault.
     pub fn plan(&self, fault: Fault) {
-        *self.0.lock() = Planned { next: Some(fault), struck: false };
+        *self.0.lock() = Planned { next: Some(fault), ..Planned::default() };
+    }
+
+    /// The next so many readings of leaves, which the writer needs after a failed commit, fail.
+    pub fn blind(&self, times: u32) {
+        self.0.lock().blind = times;
+    }
+
+    fn sees(&self) -> Result<(), StoreError> {
+        let mut planned = self.0.lock();
+        if planned.blind == 0 {
+            return Ok(());
+        }
+        planned.blind -= 1;
+        Err(StoreError::Failed("planned".to_owned()))
     }
 
     /// Forgets what was planned; true if it has struck.
@@ -132,6 +147,7 @@ impl Store for FaultyStore {
         self.inner.parts(log, begin, end).await
     }
     async fn leaves(&self, log: LogId, begin: u64, end: u64) -> Result<Vec<[u8; 32]>, StoreError> {
+        self.faults.sees()?;
         self.inner.leaves(log, begin, end).await
     }
     async fn tile(&self, log: LogId, level: u8, index: u64) -> Result<Option<TileRow>, StoreError> {

@@ -10,6 +10,7 @@ use futures::FutureExt;
 use super::{Incoming, RecoverError, Recovering, refuted};
 use crate::learn;
 use crate::recovery::replay::Sums;
+use crate::signer::verified;
 use crate::tiles::head_at;
 
 /// Entries by which a log grows in one commit.
@@ -80,7 +81,22 @@ impl Recovering {
         }
         learn::own(self.core.store.as_ref(), &self.exchange).await?;
         learn::in_use(&self.core.sealer.keys, self.core.exchanges());
-        learn::partner(&self.core, &self.exchange).await
+        learn::partner(self.core.store.as_ref(), &self.exchange).await
+    }
+
+    /// The checkpoint of a log with the lines that are believed and no others.
+    fn kept(&self, log: &Incoming) -> Result<Vec<u8>, StoreError> {
+        let (exchange, size, lane) = (&self.exchange, log.said.size, &log.lane);
+        let (logs, mirrors) = match log.said.mirrored {
+            true => {
+                let logs = exchange.own_log_keys(lane.epoch, &lane.origin, size);
+                (logs, exchange.partner_mirrors(&lane.origin, size))
+            }
+            false => (exchange.partner_log_keys(lane.epoch, &lane.origin, size), exchange.own_mirrors()),
+        };
+        let note = SignedCheckpoint::parse(&log.said.checkpoint).ok();
+        let kept = note.and_then(|note| verified(&note, &logs, &mirrors));
+        kept.map(|kept| kept.to_string().into_bytes()).ok_or(StoreError::Corrupt("checkpoint"))
     }
 
     fn head(&self, log: &Incoming) -> Result<(), RecoverError> {
@@ -130,7 +146,7 @@ impl Recovering {
         let row = |id: i64| stored.iter().find(|row| row.id == id).cloned().ok_or(StoreError::Corrupt("log"));
         let mut rows = Vec::new();
         for log in logs {
-            let (size, records, cosigned) = (log.said.size, log.records, log.said.checkpoint.clone());
+            let (size, records, cosigned) = (log.said.size, log.records, self.kept(log)?);
             let peaks = log.frontier.peaks().iter().flat_map(|hash| *hash.as_bytes()).collect();
             let row = LogRow { peaks, records, cosigned, cosigned_size: size, ..row(log.lane.log)? };
             let of = |sums: &BTreeMap<u64, _>| sums.get(&log.lane.epoch).copied().unwrap_or_default();
