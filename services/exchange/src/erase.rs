@@ -52,7 +52,8 @@ impl Found {
         self.header.as_ref().map_or("", |part| part.retention_class.as_str())
     }
 
-    fn message_name(&self) -> Option<&str> {
+    /// Name of its message; none where nothing tells it.
+    pub fn message_name(&self) -> Option<&str> {
         self.header.as_ref().map(|part| part.message_name.as_str())
     }
 }
@@ -69,15 +70,26 @@ pub(crate) async fn find(work: &mut Work, sealer: &Sealer, place: Place) -> Resu
     Ok(Some(Found { head, row, header }))
 }
 
-/// Erases what is still there of `places`, in the job's transaction; `ground` is that of an own order. The caller saves `world` and, once the job is
-/// committed, runs [`shred::run`].
+/// What the ledger is to tell of an erasure.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Line<'a> {
+    /// Nothing: it tells it already, or nobody ordered it.
+    None,
+    /// That the part is erased.
+    Erased,
+    /// That, and the ground on which this node ordered it.
+    Ordered(&'a str),
+}
+
+/// Erases what is still there of `places`, in the job's transaction. The caller saves `world` and, once the job is committed,
+/// runs [`shred::run`].
 pub(crate) async fn erase(
     work: &mut Work,
     sealer: &Sealer,
     exchange: &Exchange,
     world: &mut World,
     places: &[Place],
-    ground: Option<&str>,
+    line: Line<'_>,
 ) -> Result<(), StoreError> {
     let mut keys = BTreeMap::<[u8; 16], Shred>::new();
     for place in places {
@@ -91,8 +103,7 @@ pub(crate) async fn erase(
             let subject = found.head.subject.map_or(found.head.record_id, |s| s.id);
             shred.keyed = keyed(subject, &header.retention_class).0.to_vec();
         }
-        let erased = (found.head.record_id, part);
-        shred.lines.push(restore::erased_line(exchange, erased, found.message_name(), sealer.clock.now_ms(), ground));
+        shred.lines.extend(restore::erased_line(exchange, *place, &found, sealer.clock.now_ms(), line));
     }
     for (key, mut shred) in keys {
         shred.rekeyed = rekey(work, sealer, key, &shred).await?;

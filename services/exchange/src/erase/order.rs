@@ -10,7 +10,7 @@ use prost::Message;
 
 pub use super::state::Ordered;
 use super::state::{self, ORDERED};
-use super::{Kept, Place, commitments, erase, find, kept, statement_at};
+use super::{Kept, Line, Place, commitments, erase, find, kept, statement_at};
 use crate::core::{Core, Exchange};
 use crate::error::IssueError;
 use crate::outbound::seal::{fresh_record_id, stage_statement};
@@ -185,7 +185,7 @@ async fn one(
     if head.is_none() && matches!(which, Which::Class(_)) {
         return Ok(None); // dropped or destroyed before; nothing tells its class
     }
-    erase(work, &core.sealer, exchange, world, &places, Some(ground)).await?;
+    erase(work, &core.sealer, exchange, world, &places, Line::Ordered(ground)).await?;
     let erase_id = fresh_record_id(&core.sealer);
     let body = Body::Erase(Erase { record_id: record.id.0.to_vec(), part, ground: ground.to_owned() });
     stage_statement(work, &core.sealer, exchange, erase_id, body, None, Vec::new())?;

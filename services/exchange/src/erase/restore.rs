@@ -11,7 +11,7 @@ use futures::FutureExt;
 use prost::Message;
 
 use super::hold::{self, Hold};
-use super::{Place, erase, shred};
+use super::{Found, Line, Place, erase, shred};
 use crate::core::{Core, Exchange};
 use crate::world::save_world;
 
@@ -37,18 +37,29 @@ impl Applied {
     }
 }
 
+/// First words of the lines of erased parts: of an own record, of one of the partner's. A partner may give its record the id
+/// of an own one.
+const OWN: &str = "erased-own";
+const PEER: &str = "erased-peer";
+
 /// The line of an erased part; with the ground where this node ordered it, so that an order that was lost with the disk
 /// before it was mirrored can be given again.
 pub(crate) fn erased_line(
     exchange: &Exchange,
-    (record, part): (RecordId, u32),
-    name: Option<&str>,
+    place: Place,
+    found: &Found,
     now_ms: u64,
-    ground: Option<&str>,
-) -> String {
-    let (agreement, name) = (exchange.pack.id(), name.unwrap_or("-"));
-    let ground = ground.map(|ground| format!(" {ground}")).unwrap_or_default();
-    format!("erased {agreement} {} {part} {name} {now_ms}{ground}", hex::encode(record.0))
+    line: Line<'_>,
+) -> Option<String> {
+    let ground = match line {
+        Line::None => return None,
+        Line::Erased => String::new(),
+        Line::Ordered(ground) => format!(" {ground}"),
+    };
+    let own = exchange.own_lanes().iter().any(|lane| lane.log == place.log);
+    let (word, agreement) = (if own { OWN } else { PEER }, exchange.pack.id());
+    let (record, name) = (hex::encode(found.head.record_id.0), found.message_name().unwrap_or("-"));
+    Some(format!("{word} {agreement} {record} {} {name} {now_ms}{ground}", place.part))
 }
 
 /// The line of a key that is destroyed.
@@ -134,9 +145,11 @@ pub(crate) fn orders(core: &Core, agreement: &str) -> Result<Vec<Order>, StoreEr
 }
 
 /// A part that must be gone.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Gone {
-    Record(RecordId, u32),
+    /// Of a record of one side of an agreement.
+    Record { agreement: String, own: bool, record: RecordId, part: u32 },
+    /// Where the data key of what stands there was destroyed.
     Place(Place),
 }
 
@@ -160,17 +173,17 @@ impl Told {
 
     fn take(&mut self, core: &Core, words: &[&str]) -> Option<()> {
         match *words {
-            ["erased", _, record, part, _, _] => {
-                self.erased.push(Gone::Record(id_of(record)?, part.parse().ok()?));
-            }
-            ["erased", agreement, record, part, _, time, ground] => {
-                let (record, part, ordered_ms) = (id_of(record)?, part.parse().ok()?, time.parse().ok()?);
-                self.erased.push(Gone::Record(record, part));
+            // Lines of before said `erased` of both sides: only an own order has a ground, and what has none is read as the
+            // partner's record.
+            [PEER | "erased", agreement, record, part, _, _] => self.erased(agreement, false, record, part)?,
+            [OWN, agreement, record, part, _, _] => self.erased(agreement, true, record, part)?,
+            [OWN | "erased", agreement, record, part, _, time, ground] => {
+                self.erased(agreement, true, record, part)?;
                 self.orders.push(Order {
                     agreement: agreement.to_owned(),
-                    record,
-                    part,
-                    ordered_ms,
+                    record: id_of(record)?,
+                    part: part.parse().ok()?,
+                    ordered_ms: time.parse().ok()?,
                     ground: ground.to_owned(),
                 });
             }
@@ -199,32 +212,46 @@ impl Told {
         }
         Some(())
     }
+
+    fn erased(&mut self, agreement: &str, own: bool, record: &str, part: &str) -> Option<()> {
+        let (agreement, record, part) = (agreement.to_owned(), id_of(record)?, part.parse().ok()?);
+        self.erased.push(Gone::Record { agreement, own, record, part });
+        Some(())
+    }
 }
 
+/// Where a part that must be gone stands.
+async fn places(core: &Core, gone: &Gone) -> Result<Vec<Place>, StoreError> {
+    let (agreement, own, record, part) = match gone {
+        Gone::Place(place) => return Ok(vec![*place]),
+        Gone::Record { agreement, own, record, part } => (agreement, *own, *record, *part),
+    };
+    let Some(exchange) = core.exchange(agreement) else { return Ok(Vec::new()) };
+    let lanes = if own { exchange.own_lanes() } else { exchange.peer_lanes() };
+    let at = core.store.record(record).await?.into_iter();
+    let at = at.filter(|(log, _)| lanes.iter().any(|lane| lane.log == *log));
+    Ok(at.map(|(log, index)| Place { log, index, part }).collect())
+}
+
+/// Erases what must be gone and is still there. The ledger tells of it what it has to: a part that was lost with its key was
+/// not ordered to be erased, and may come back with a refill.
 async fn erase_again(core: &Arc<Core>, chunk: &[Gone]) -> Result<(), StoreError> {
-    let mut places = BTreeMap::<String, (Arc<Exchange>, Vec<Place>)>::new();
+    let mut found = BTreeMap::<String, (Arc<Exchange>, Vec<Place>)>::new();
     for gone in chunk {
-        let found = match *gone {
-            Gone::Place(place) => vec![place],
-            Gone::Record(record, part) => {
-                let at = core.store.record(record).await?;
-                at.into_iter().map(|(log, index)| Place { log, index, part }).collect()
-            }
-        };
-        for place in found {
+        for place in places(core, gone).await? {
             let exchange = core.exchanges().iter().find(|ex| ex.lane_of(place.log).is_some());
             if let Some(exchange) = exchange {
-                let entry = places.entry(exchange.pack.id().to_owned());
+                let entry = found.entry(exchange.pack.id().to_owned());
                 entry.or_insert_with(|| (exchange.clone(), Vec::new())).1.push(place);
             }
         }
     }
-    for (exchange, places) in places.into_values() {
+    for (exchange, places) in found.into_values() {
         let sealer = core.sealer.clone();
         core.write::<_, StoreError, _>(move |work| {
             async move {
                 let mut world = World::default();
-                erase(work, &sealer, &exchange, &mut world, &places, None).await?;
+                erase(work, &sealer, &exchange, &mut world, &places, Line::None).await?;
                 save_world(work, &exchange, &mut world);
                 Ok(())
             }

@@ -15,7 +15,7 @@ use super::check::Checked;
 use super::told;
 use crate::core::{Core, Exchange};
 use crate::erase::state::{self, DUE, Due, ORDERED, Ordered};
-use crate::erase::{Kept, Place, commitments, erase, find, kept, record_id, statement_at};
+use crate::erase::{Kept, Line, Place, commitments, erase, find, kept, record_id, statement_at};
 use crate::outbound::seal::{fresh_record_id, stage_statement};
 use crate::world::save_world;
 
@@ -94,7 +94,7 @@ async fn judge(
     let keeps = keeps(work, core, exchange, world, &places).await?;
     if keeps == Kept::Free {
         note(work, &places).await?;
-        erase(work, &core.sealer, exchange, world, &places, None).await?;
+        erase(work, &core.sealer, exchange, world, &places, Line::Erased).await?;
         work.put_state(&path, None);
         return Ok((ERASED, ""));
     }
@@ -216,7 +216,7 @@ async fn settle_one(
                 return Ok(());
             }
             note(work, &places).await?;
-            erase(work, &job_core.sealer, &exchange, &mut world, &places, None).await?;
+            erase(work, &job_core.sealer, &exchange, &mut world, &places, Line::Erased).await?;
             save_world(work, &exchange, &mut world);
             work.put_state(&path, None);
             answer(work, &job_core, &exchange, id, part, ERASED, "")

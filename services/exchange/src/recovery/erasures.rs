@@ -15,7 +15,7 @@ use prost::Message;
 use crate::core::{Core, Exchange};
 use crate::erase::order::subject_name;
 use crate::erase::state::{self, DUE, Due, ORDERED, Ordered};
-use crate::erase::{ERASED, Place, erase, record_id, shred};
+use crate::erase::{ERASED, Line, Place, erase, record_id, shred};
 use crate::inbound::mirror::{MARKER, is_marker};
 use crate::inbound::told;
 use crate::lane::Lane;
@@ -161,7 +161,7 @@ async fn again(core: &Arc<Core>, exchange: &Arc<Exchange>, places: Vec<Place>) -
     let erased = core.write::<_, StoreError, _>(move |work| {
         async move {
             let mut world = World::default();
-            erase(work, &sealer, &exchange, &mut world, &places, None).await?;
+            erase(work, &sealer, &exchange, &mut world, &places, Line::Erased).await?;
             for place in places {
                 mark(work, place).await?;
             }
