@@ -33,3 +33,5 @@ pub const MAX_ENTRY: usize = 65_535;
 pub const MAX_PARTS: usize = 256 * 1024;
 /// Most parts of one record.
 pub const MAX_PARTS_COUNT: usize = 16;
+/// Entries that one OUTCOME may cover; one over more is void.
+pub const MAX_OUTCOME: u64 = 4096;

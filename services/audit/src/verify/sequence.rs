@@ -7,6 +7,7 @@ use convenio_agreement::Pack;
 use convenio_seal::origin::LogOrigin;
 use convenio_seal::root::RatifiedBy;
 use convenio_seal::{TrustFile, verify_ratify};
+use convenio_wire::MAX_OUTCOME;
 use convenio_wire::exchange::v1::statement::Body;
 use convenio_wire::exchange::v1::{Outcome, Ratify};
 
@@ -110,6 +111,7 @@ fn check_range(judged: &CheckedLog, outcome: &Outcome, last: u64) -> io::Result<
     let commitments = if outcome.rejects.is_empty() { 0 } else { 1 };
     let range = [
         (outcome.begin < outcome.end, "an outcome about an empty range"),
+        (outcome.end.saturating_sub(outcome.begin) <= MAX_OUTCOME, "an outcome about more entries than one may cover"),
         (outcome.end <= judged.scanned.readable, "an outcome past the end of the partner's log"),
         (outcome.begin >= last, "a second outcome about the same entries, or out of order"),
         (outcome.commitments.len() <= commitments, "details of an outcome that rejects nothing"),

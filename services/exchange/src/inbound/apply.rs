@@ -2,9 +2,11 @@
 
 use convenio_agreement::view::{RejectedAct, World};
 use convenio_seal::epoch::verify_epoch_open;
-use convenio_seal::root::verify_ratify;
+use convenio_seal::key::PublicKey;
+use convenio_seal::root::{RootSet, verify_ratify};
 use convenio_seal::rotation::verify_revoke;
-use convenio_store::{EntryHead, EventRow, LogRow, StoreError, Subject, ViewKind, Work};
+use convenio_store::{EntryHead, EventRow, LogId, LogRow, StoreError, Subject, ViewKind, Work};
+use convenio_wire::MAX_OUTCOME;
 use convenio_wire::exchange::v1::{Outcome, OutcomeDetail, Part, Revoke, statement::Body};
 use convenio_wire::registry::v1::{PlacementEvent, Rejection};
 use prost::Message;
@@ -52,7 +54,15 @@ async fn echo(work: &mut Work, core: &Core, exchange: &Exchange, revoke: &Revoke
     }
     work.put_state(&state, Some(Vec::new()));
     let id = fresh_record_id(&core.sealer);
-    stage_statement(work, &core.sealer, exchange, id, Body::Revoke(revoke.clone()), None, Vec::new()).map_err(too_large)
+    let body = Body::Revoke(by_roots(revoke, &exchange.partner_roots));
+    stage_statement(work, &core.sealer, exchange, id, body, None, Vec::new()).map_err(too_large)
+}
+
+/// The revocation with one signature of each root and no others: an entry of this node's own must hold it.
+fn by_roots(revoke: &Revoke, roots: &RootSet) -> Revoke {
+    // Each of them has verified, or the revocation would not have.
+    let first = |key: &PublicKey| revoke.signatures.iter().find(|one| one.key_id == key.key_id()).cloned();
+    Revoke { payload: revoke.payload.clone(), signatures: roots.keys().iter().filter_map(first).collect() }
 }
 
 /// What the partner's first entries say of its keys and of what is in force.
@@ -98,10 +108,9 @@ async fn decisions(
         return Ok(());
     };
     let own = work.log(lane.log)?.clone();
-    let inside = own.entangled <= outcome.begin && outcome.begin <= outcome.end && outcome.end <= own.size;
+    let inside = own.entangled <= outcome.begin && covered(outcome).is_some() && outcome.end <= own.size;
     // A range may leave out entries that need no answer, never a RECORD.
-    let left_out = if inside { work.entry_heads(lane.log, own.entangled, outcome.begin).await? } else { Vec::new() };
-    if !inside || left_out.iter().any(|e| e.is_record) {
+    if !inside || records_in(work, lane.log, own.entangled, outcome.begin).await? {
         tracing::error!(origin = %lane.origin, "an OUTCOME covers what it cannot");
         return Ok(());
     }
@@ -134,6 +143,23 @@ async fn decisions(
     let decided = own.decided + records.len() as u64;
     work.put_log(LogRow { decided, rejected: own.rejected + rejected, entangled: outcome.end, ..own });
     Ok(())
+}
+
+/// How many entries an OUTCOME covers; none if that is more than one may, or its range is none.
+pub(crate) fn covered(outcome: &Outcome) -> Option<u64> {
+    outcome.end.checked_sub(outcome.begin).filter(|count| *count <= MAX_OUTCOME)
+}
+
+/// Whether a RECORD stands in `[begin, end)`.
+async fn records_in(work: &mut Work, log: LogId, mut begin: u64, end: u64) -> Result<bool, StoreError> {
+    while begin < end {
+        let page = end.min(begin + MAX_OUTCOME);
+        if work.entry_heads(log, begin, page).await?.iter().any(|head| head.is_record) {
+            return Ok(true);
+        }
+        begin = page;
+    }
+    Ok(false)
 }
 
 fn placement(head: &EntryHead) -> Option<convenio_model::Ref> {

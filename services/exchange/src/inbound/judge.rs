@@ -9,6 +9,7 @@ use convenio_agreement::act::{Content, Incoming, Kind};
 use convenio_agreement::view::World;
 use convenio_model::{RecordId, Ref};
 use convenio_store::{EntryRow, LogRow, PartRow, StoreError, Subject, ViewKind, Work};
+use convenio_wire::MAX_OUTCOME;
 use convenio_wire::exchange::v1::{Part, Statement, statement::Body};
 use futures::FutureExt;
 
@@ -62,7 +63,9 @@ pub(crate) async fn judge_next(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Re
     let (begin, end) = (mirror.settled, mirror.size.min(mirror.settled + MAX_JUDGED));
     let entries = core.store.entries(lane.log, begin, end).await?;
     let parts = core.store.parts(lane.log, begin, end).await?;
-    let checked = check_all(core, exchange, &lane, entries, parts.clone()).await?;
+    let mut checked = check_all(core, exchange, &lane, entries, parts.clone()).await?;
+    checked.truncate(one_job(&checked));
+    let end = begin + checked.len() as u64;
     if checked.iter().any(|entry| entry.form.as_ref().is_err_and(|reason| *reason == "PART_MISSING"))
         && core.store.parts(lane.log, begin, end).await? != parts
     {
@@ -91,6 +94,22 @@ pub(crate) async fn judge_next(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Re
         exchange.learn(lane.epoch, |known| *known = Known { keys: known.keys.clone(), ..judged });
     }
     Ok(())
+}
+
+/// How many of these entries one transaction judges: the OUTCOMEs among them load what they decide, all together no more than
+/// one may cover.
+fn one_job(checked: &[Checked]) -> usize {
+    let mut room = MAX_OUTCOME;
+    let fits = checked.iter().take_while(|entry| {
+        let covered = match entry.form.as_ref().ok().and_then(|form| form.statement.body.as_ref()) {
+            Some(Body::Outcome(outcome)) => apply::covered(outcome).unwrap_or(0),
+            _ => 0,
+        };
+        let fits = covered <= room;
+        room = room.saturating_sub(covered);
+        fits
+    });
+    fits.count()
 }
 
 /// Checks the form of the entries on two threads beside the writer.

@@ -18,6 +18,9 @@ use crate::error::IssueError;
 /// How long the partner's log must be quiet before its checkpoint is entangled alone.
 const QUIET: Duration = Duration::from_secs(60);
 
+/// Entries looked through at a time.
+const PAGE: u64 = 64;
+
 /// The PEER_CHECKPOINT for a batch of this group, if the partner's log was cosigned further than it is entangled.
 pub(crate) async fn entangle(work: &mut Work, sealer: &Sealer, exchange: &Exchange) -> Result<Vec<Staged>, StoreError> {
     let Some(mirror) = next(work, exchange)? else { return Ok(Vec::new()) };
@@ -70,19 +73,28 @@ pub(crate) async fn entangle_when_quiet(core: Arc<Core>, exchange: Arc<Exchange>
     }
 }
 
+/// Whether what is not entangled yet holds anything but answers.
+async fn news(work: &mut Work, mirror: &LogRow) -> Result<bool, StoreError> {
+    let mut begin = mirror.entangled;
+    while begin < mirror.cosigned_size {
+        let end = mirror.cosigned_size.min(begin + PAGE);
+        let answer = |bytes: &[u8]| {
+            matches!(claimed_statement(bytes).and_then(|s| s.body), Some(Body::Outcome(_) | Body::PeerCheckpoint(_)))
+        };
+        if !work.entries(mirror.id, begin, end).await?.iter().all(|entry| answer(&entry.bytes)) {
+            return Ok(true);
+        }
+        begin = end;
+    }
+    Ok(false)
+}
+
 pub(crate) async fn entangle_alone(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Result<(), IssueError> {
     let (core2, exchange) = (core.clone(), exchange.clone());
     core.write(move |work| {
         async move {
             let Some(mirror) = next(work, &exchange)? else { return Ok(()) };
-            let entries = work.entries(mirror.id, mirror.entangled, mirror.cosigned_size).await?;
-            let news = entries.iter().any(|e| {
-                !matches!(
-                    claimed_statement(&e.bytes).and_then(|s| s.body),
-                    Some(Body::Outcome(_) | Body::PeerCheckpoint(_))
-                )
-            });
-            if news && mirror.settled == mirror.size {
+            if mirror.settled == mirror.size && news(work, &mirror).await? {
                 let body = Body::PeerCheckpoint(PeerCheckpoint { note: mirror.cosigned.clone() });
                 let id = fresh_record_id(&core2.sealer);
                 stage_statement(work, &core2.sealer, &exchange, id, body, None, Vec::new())?;
