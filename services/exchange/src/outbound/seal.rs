@@ -90,7 +90,8 @@ pub(crate) fn open_part(
     vault.unseal(DataKeyId(key_id), &bound_to(record_id, number), sealed)
 }
 
-/// Opens what [`at_rest`] made; None if its key was destroyed.
+/// Opens what [`at_rest`] made; None if its key was destroyed, or is lost or damaged: what can never be read again must not
+/// stop what has to go on.
 pub(crate) fn from_rest(
     vault: &Vault,
     key_id: [u8; 16],
@@ -101,6 +102,10 @@ pub(crate) fn from_rest(
     match open_part(vault, key_id, record_id, number, sealed) {
         Ok(plain) => SaltedPart::decode(plain.as_slice()).map(Some).map_err(|_| StoreError::Corrupt("part")),
         Err(VaultError::Destroyed) => Ok(None),
+        Err(error @ (VaultError::UnknownKey | VaultError::Damaged)) => {
+            tracing::error!(reason = %error, "a part is lost with its data key");
+            Ok(None)
+        }
         Err(error) => Err(vault_failed(error)),
     }
 }
