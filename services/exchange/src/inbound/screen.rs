@@ -7,12 +7,15 @@ use convenio_agreement::view::World;
 use convenio_model::Ref;
 use convenio_seal::commitment::commit;
 use convenio_store::{StoreError, Subject, ViewKind, Work};
-use convenio_wire::exchange::v1::{EntryParts, OutcomeDetail, Part, SaltedPart, Statement, statement::Body};
+use convenio_wire::exchange::v1::{
+    EntryParts, OutcomeDetail, Part, RejectDetail, SaltedPart, Statement, statement::Body,
+};
 use convenio_wire::{MAX_PARTS, MAX_PARTS_COUNT};
 use prost::Message;
 
 use super::check::kind_of;
 use super::decide::{CLASS, DETAIL};
+use super::told;
 use crate::core::Exchange;
 use crate::world::load_world;
 
@@ -57,6 +60,8 @@ pub(crate) fn commitments(statement: &Statement, parts: Option<EntryParts>) -> V
             }
             match Part::decode(salted.part.as_slice()) {
                 Ok(part) if part.encode_to_vec() != salted.part => Screened::Drop("NON_CANONICAL"),
+                Ok(part) if part.record_id != statement.record_id => Screened::Drop("SCHEMA"),
+                Ok(part) if !fits_outcome(statement, &part) => Screened::Drop("SCHEMA"),
                 Ok(part) => Screened::Keep { salted, class: part.retention_class.clone(), part: Box::new(part) },
                 Err(_) => Screened::Drop("SCHEMA"),
             }
@@ -64,10 +69,12 @@ pub(crate) fn commitments(statement: &Statement, parts: Option<EntryParts>) -> V
         .collect()
 }
 
-/// Subject that the leading part names.
+/// Subject that the parts name: the leading one, or the first that is kept where that is missing, so that what is left of a
+/// record is still held and kept as its subject's.
 pub(crate) fn subject(parts: &[Screened]) -> Option<Subject> {
-    let Some(Screened::Keep { part, .. }) = parts.first() else { return None };
-    subject_of(&part.subject_ref)
+    let mut kept =
+        parts.iter().filter_map(|part| if let Screened::Keep { part, .. } = part { Some(part) } else { None });
+    kept.next().and_then(|part| subject_of(&part.subject_ref))
 }
 
 /// Subject of a name such as `placements/<uuid>`.
@@ -98,6 +105,9 @@ pub(super) async fn disclosure<T>(
     let world = load_world(work, exchange, &placements, &[], &[]).await?;
     for entry in &mut arrived {
         let (parts, subject, is_record) = of(entry);
+        if !is_record {
+            continue;
+        }
         // Without a leading part that says what the record is about nothing has been disclosed.
         let (stage, act) = match (parts.first(), subject) {
             (Some(Screened::Keep { part: lead, .. }), Some(subject)) => {
@@ -109,11 +119,7 @@ pub(super) async fn disclosure<T>(
         for part in parts {
             let Screened::Keep { part: said, .. } = part else { continue };
             let of_act = act.is_none_or(|act| act.messages().iter().any(|m| **m == *said.message_name));
-            let fits = match is_record {
-                true if !of_act => Err("SCHEMA"),
-                true => record_part(exchange, said, stage),
-                false => detail_part(said),
-            };
+            let fits = if of_act { record_part(exchange, said, stage) } else { Err("SCHEMA") };
             if let Err(reason) = fits {
                 *part = Screened::Drop(reason);
             }
@@ -127,6 +133,7 @@ pub(super) async fn disclosure<T>(
 fn record_part(exchange: &Exchange, part: &Part, stage: StageId) -> Result<(), &'static str> {
     let header = subject_of(&part.subject_ref).is_some()
         && matches!(part.supersedes.len(), 0 | 16)
+        && part.agreement_digest == exchange.pack.digest()
         && part.retention_class == exchange.pack.class_of(&part.message_name)
         && (part.known_state.is_empty() || exchange.pack.lifecycle().state(&part.known_state).is_some());
     if !header {
@@ -136,12 +143,23 @@ fn record_part(exchange: &Exchange, part: &Part, stage: StageId) -> Result<(), &
     disclosed.map(drop).map_err(|error| error.code())
 }
 
-/// The part of an OUTCOME.
-fn detail_part(part: &Part) -> Result<(), &'static str> {
-    let detail = OutcomeDetail::decode(part.message.as_slice()).map_err(|_| "SCHEMA")?;
-    let canonical = detail.encode_to_vec() == part.message;
-    let header = part.message_name == DETAIL && part.retention_class == CLASS;
-    if header && canonical { Ok(()) } else { Err("SCHEMA") }
+/// Whether a part is what an OUTCOME's must be, if that is its statement: a bare header, and of each rejection a gate and paths.
+fn fits_outcome(statement: &Statement, part: &Part) -> bool {
+    let Some(Body::Outcome(outcome)) = &statement.body else { return true };
+    let header = Part {
+        record_id: statement.record_id.clone(),
+        agreement_digest: statement.agreement_digest.clone(),
+        message_name: DETAIL.to_owned(),
+        retention_class: CLASS.to_owned(),
+        message: part.message.clone(),
+        ..Part::default()
+    };
+    let Ok(detail) = OutcomeDetail::decode(part.message.as_slice()) else { return false };
+    let told = |said: &RejectDetail| {
+        said.gate == told::gate(&said.gate) && said.field_paths == told::paths(said.field_paths.clone())
+    };
+    let same = detail.rejects.iter().map(|said| said.index).eq(outcome.rejects.iter().map(|said| said.index));
+    *part == header && detail.encode_to_vec() == part.message && same && detail.rejects.iter().all(told)
 }
 
 /// The latest stage at which an act could be judged: own undecided transitions and facts counted as accepted, whose OUTCOME
