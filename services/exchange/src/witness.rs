@@ -13,11 +13,10 @@ use std::sync::Arc;
 
 use convenio_log::witness::{AddCheckpoint, Decision, Head, decide, lines};
 use convenio_log::{SignatureType, SignedCheckpoint, VerifierKey, cosignature};
-use convenio_seal::origin::LogOrigin;
 use convenio_store::{Store, StoreError};
 use futures::FutureExt;
 
-use crate::core::Core;
+use crate::core::{Core, Exchange};
 use crate::fork;
 use crate::publish::folder;
 use crate::signer::{Named, log_key, witness_name};
@@ -29,10 +28,12 @@ pub use heads::{HeadsError, HeadsFile};
 
 /// Alarm of a witness whose database is older than what it cosigned.
 pub const ROLLED_BACK: &str = "WITNESS_ROLLED_BACK";
-/// Most logs whose heads are kept: a partner can name its epochs freely.
+/// Most logs whose heads are kept.
 const MAX_LOGS: u32 = 4096;
-/// Epochs of a partner's journal that are believed.
-const MAX_JOURNALS: u64 = 1024;
+/// Most journals of one partner whose heads are kept: it numbers their epochs freely.
+const MAX_JOURNALS: usize = 64;
+/// Highest epoch of a journal that is believed.
+const MAX_JOURNAL: u64 = 1024;
 
 /// Who submits a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -104,6 +105,9 @@ impl Witness {
         if self.other_than_mirrored(request.checkpoint()).await? {
             return Ok(refused(&Decision::OtherRoot));
         }
+        if held.is_none() && self.is_full_for(request.origin()).await? {
+            return Ok(refused(&Decision::UnknownOrigin));
+        }
         let (decision, note) = self.persist(request, keys).await?;
         let (Decision::Cosign(head), Some(note)) = (decision, note) else { return Ok(refused(&decision)) };
         let keys = self.core.cosigner_keys(None);
@@ -145,16 +149,23 @@ impl Witness {
         Ok(true)
     }
 
+    /// Whether no more logs are kept, of anybody or of the node whose journal this is.
+    async fn is_full_for(&self, origin: &str) -> Result<bool, StoreError> {
+        let rows = self.core.store.states(STATES, "", MAX_LOGS).await?;
+        if rows.len() >= MAX_LOGS as usize {
+            return Ok(true);
+        }
+        let Some((node, _)) = origin.split_once("/journal/") else { return Ok(false) };
+        let notes = rows.iter().map(|row| note_of(&row.body)).collect::<Result<Vec<_>, _>>()?;
+        Ok(notes.iter().filter(|note| is_journal(note.checkpoint().origin(), node)).count() >= MAX_JOURNALS)
+    }
+
     async fn persist(
         &self,
         request: AddCheckpoint,
         keys: Vec<VerifierKey>,
     ) -> Result<(Decision, Option<SignedCheckpoint>), StoreError> {
         let (core, name) = (self.core.clone(), self.name());
-        let new_log = self.core.store.state(&state_key(request.origin())).await?.is_none();
-        if new_log && self.core.store.states(STATES, "", MAX_LOGS).await?.len() >= MAX_LOGS as usize {
-            return Err(StoreError::Failed("the witness keeps as many logs as it can".to_owned()));
-        }
         self.core
             .write::<_, StoreError, _>(move |work| {
                 async move {
@@ -185,14 +196,11 @@ impl Witness {
         let mut keys: Vec<_> = outside.cloned().collect();
         let Some(node) = by.partner else { return keys };
         let exchanges = self.core.exchanges().iter().filter(|exchange| exchange.partner_node == node);
-        let own = |agreement: &str| {
-            is_journal(origin, node)
-                || origin.parse::<LogOrigin>().is_ok_and(|log| {
-                    log.issuer == node && log.recipient == self.core.node_name() && log.agreement == agreement
-                })
+        // Of the partner's logs those of epochs that were granted.
+        let own = |exchange: &Exchange| {
+            is_journal(origin, node) || exchange.peer_lanes().iter().any(|lane| lane.origin == origin)
         };
-        let learned =
-            exchanges.filter(|exchange| own(exchange.pack.id())).flat_map(|exchange| exchange.partner_manifests());
+        let learned = exchanges.filter(|exchange| own(exchange)).flat_map(|exchange| exchange.partner_manifests());
         keys.extend(learned.filter_map(|keys| log_key(origin, &keys.log)));
         keys.dedup();
         keys
@@ -220,7 +228,7 @@ fn refused(decision: &Decision) -> Answer {
 pub(crate) fn is_journal(origin: &str, node: &str) -> bool {
     let epoch = origin.strip_prefix(node).and_then(|rest| rest.strip_prefix("/journal/"));
     let number = epoch.and_then(|epoch| epoch.parse::<u64>().ok().filter(|number| number.to_string() == epoch));
-    number.is_some_and(|number| (1..=MAX_JOURNALS).contains(&number))
+    number.is_some_and(|number| (1..=MAX_JOURNAL).contains(&number))
 }
 
 fn note_of(body: &[u8]) -> Result<SignedCheckpoint, StoreError> {

@@ -26,8 +26,10 @@ use crate::publish::folder;
 
 /// First word of the file.
 const FORMAT: &str = "convenio-witness/v1";
-/// Largest file read, bytes; it is written anew, one line a log, at each start.
+/// Largest file read, bytes. It is written anew, one line a log, at each start and after [`MAX_LINES`].
 const MAX_FILE: u64 = 64 * 1024 * 1024;
+/// Lines that are appended before the file is written anew.
+const MAX_LINES: usize = 16 * 1024;
 /// Most keys that a node's witness had before.
 const MAX_PAST_KEYS: usize = 256;
 
@@ -55,16 +57,19 @@ pub struct HeadsFile {
     rolled_back: Option<String>,
 }
 
-/// The open file, and the key whose lines come now.
+/// The open file, and what it says.
 #[derive(Debug)]
 struct Held {
+    path: PathBuf,
     /// None after a failed write: a torn line must stay the last one.
     file: Option<File>,
-    key: String,
+    said: Said,
+    /// Lines since it was written anew.
+    lines: usize,
 }
 
 /// What a file says.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Said {
     key: String,
     was: Vec<String>,
@@ -105,9 +110,9 @@ impl HeadsFile {
             );
             // What the file says must stay: it names the key that may never cosign again.
             let said = said.unwrap_or_else(|| Said { was: vec![key.clone()], ..Said::default() });
-            return Ok(Self { held: write(path, &said)?, rolled_back: Some(key) });
+            return Ok(Self { held: Held::write(path, said)?.shared(), rolled_back: Some(key) });
         }
-        let held = write(path, &current(said, key, &known))?;
+        let held = Held::write(path, current(said, key, &known))?.shared();
         Ok(Self { held, rolled_back: None })
     }
 
@@ -119,22 +124,81 @@ impl HeadsFile {
 
     /// Writes that a head was cosigned by a key, durably.
     pub(super) async fn record(&self, origin: &str, head: Head, key: &SigningKey) -> Result<(), StoreError> {
-        let mut line = format!("{} {} {}\n", folder(origin), head.size, STANDARD.encode(head.root.as_bytes()));
+        let (log, said) = (folder(origin), (head.size, STANDARD.encode(head.root.as_bytes())));
         let (held, key) = (self.held.clone(), hex::encode(key.public().raw()));
         let written = tokio::task::spawn_blocking(move || {
-            let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut file = held.file.take().ok_or_else(|| io::Error::other("an earlier line was not written"))?;
-            if held.key != key {
-                line = format!("now {key}\n{line}");
-            }
-            file.write_all(line.as_bytes())?;
-            file.sync_data()?;
-            *held = Held { file: Some(file), key };
-            Ok::<_, io::Error>(())
+            held.lock().unwrap_or_else(PoisonError::into_inner).record(log, said, key)
         });
         match written.await {
             Ok(Ok(())) => Ok(()),
             _ => Err(StoreError::Failed("the file of the witness's heads cannot be written".to_owned())),
+        }
+    }
+}
+
+impl Held {
+    /// One more head, durably; nothing where the file says it already. Every so many lines the file is written anew.
+    fn record(&mut self, log: String, head: (u64, String), key: String) -> io::Result<()> {
+        let mut said = self.said.clone();
+        let mut text = String::new();
+        if said.key != key {
+            text = format!("now {key}\n");
+            said.now(key);
+        }
+        if self.file.is_some() && text.is_empty() && said.heads.get(&log) == Some(&head) {
+            return Ok(());
+        }
+        text.push_str(&format!("{log} {} {}\n", head.0, head.1));
+        said.head(log, head);
+        let mut file = self.file.take().ok_or_else(|| io::Error::other("an earlier line was not written"))?;
+        if self.lines >= MAX_LINES {
+            *self = Self::write(&self.path, said).map_err(io::Error::other)?;
+            return Ok(());
+        }
+        file.write_all(text.as_bytes())?;
+        file.sync_data()?;
+        (self.file, self.said, self.lines) = (Some(file), said, self.lines + 1);
+        Ok(())
+    }
+
+    /// Replaces the file, whole or not at all, and opens it for lines to come.
+    fn write(path: &Path, said: Said) -> Result<Self, HeadsError> {
+        let mut text = format!("{FORMAT} {}\n", said.key);
+        said.was.iter().for_each(|key| text.push_str(&format!("was {key}\n")));
+        said.heads.iter().for_each(|(log, (size, root))| text.push_str(&format!("{log} {size} {root}\n")));
+        let written = || {
+            let mut partial = path.as_os_str().to_owned();
+            partial.push(".partial");
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&partial, path)?;
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            File::open(folder)?.sync_all()?;
+            OpenOptions::new().append(true).open(path)
+        };
+        let file = written().map_err(|source| HeadsError::Io { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), file: Some(file), said, lines: 0 })
+    }
+
+    fn shared(self) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(self))
+    }
+}
+
+impl Said {
+    /// A new key starts anew: what the one before cosigned binds that one alone.
+    fn now(&mut self, key: String) {
+        let before = std::mem::replace(&mut self.key, key);
+        self.was.extend(Some(before).filter(|before| !before.is_empty()));
+        self.heads.clear();
+    }
+
+    /// The largest head of each log counts.
+    fn head(&mut self, log: String, head: (u64, String)) {
+        let held = self.heads.entry(log).or_insert_with(|| head.clone());
+        if held.0 <= head.0 {
+            *held = head;
         }
     }
 }
@@ -188,43 +252,14 @@ fn parse(text: &str) -> Option<Said> {
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {
             ["was", key] if said.was.len() < MAX_PAST_KEYS => said.was.push(key.to_owned()),
-            ["now", key] if said.was.len() < MAX_PAST_KEYS => {
-                let before = std::mem::replace(&mut said.key, key.to_owned());
-                said.was.extend(Some(before).filter(|before| !before.is_empty()));
-                // A new key starts anew: what the one before cosigned binds that one alone.
-                said.heads.clear();
-            }
+            ["now", key] if said.was.len() < MAX_PAST_KEYS => said.now(key.to_owned()),
             [log, size, root] if log.len() == 64 => {
-                let size: u64 = size.parse().ok()?;
-                let held = said.heads.entry(log.to_owned()).or_insert((size, root.to_owned()));
-                if held.0 <= size {
-                    *held = (size, root.to_owned());
-                }
+                said.head(log.to_owned(), (size.parse().ok()?, root.to_owned()));
             }
             _ => return None,
         }
     }
     Some(said)
-}
-
-/// Replaces the file, whole or not at all, and opens it for lines to come.
-fn write(path: &Path, said: &Said) -> Result<Arc<Mutex<Held>>, HeadsError> {
-    let mut text = format!("{FORMAT} {}\n", said.key);
-    said.was.iter().for_each(|key| text.push_str(&format!("was {key}\n")));
-    said.heads.iter().for_each(|(log, (size, root))| text.push_str(&format!("{log} {size} {root}\n")));
-    let written = || {
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(".partial");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&partial, path)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()?;
-        OpenOptions::new().append(true).open(path)
-    };
-    let file = written().map_err(|source| HeadsError::Io { path: path.to_owned(), source })?;
-    Ok(Arc::new(Mutex::new(Held { file: Some(file), key: said.key.clone() })))
 }
 
 #[cfg(test)]
@@ -246,5 +281,26 @@ mod tests {
         {
             assert!(parse(bad).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_head_that_stands_there_is_no_line_and_many_lines_are_written_anew() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("witness.heads");
+        let mut held = Held::write(&path, Said { key: "k1".into(), ..Said::default() }).expect("a file");
+        let text = || fs::read_to_string(&path).expect("the file");
+        let record = |held: &mut Held, size, key: &str| {
+            held.record("ab".repeat(32), (size, "root".into()), key.to_owned()).expect("a line");
+        };
+        for size in [3, 3, 3, 5] {
+            record(&mut held, size, "k1");
+        }
+        assert_eq!(text().lines().count(), 3);
+        held.lines = MAX_LINES;
+        record(&mut held, 9, "k2");
+        assert_eq!(text(), format!("{FORMAT} k2\nwas k1\n{} 9 root\n", "ab".repeat(32)));
+        record(&mut held, 10, "k2");
+        assert_eq!(parse(&text()).expect("a file of heads"), held.said);
+        assert_eq!(text().lines().count(), 4);
     }
 }
