@@ -62,6 +62,16 @@ pub(crate) struct Holds {
     pub holds: Vec<Hold>,
 }
 
+impl Holds {
+    /// The hold of this id that stands there already, if one does.
+    fn room_for(&self, hold: &Hold) -> Result<Option<Hold>, HoldError> {
+        match self.holds.iter().find(|known| known.id == hold.id) {
+            None if self.holds.len() >= MAX_HOLDS => Err(HoldError::TooMany),
+            known => Ok(known.cloned()),
+        }
+    }
+}
+
 /// A hold was not placed or released; nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum HoldError {
@@ -106,30 +116,35 @@ pub async fn place(
     check(exchange, &hold)?;
     let view = (exchange.pack.id().to_owned(), ViewKind::Placement, placement);
     core.store.view(&view).await?.ok_or(HoldError::NotFound)?;
-    if let Some(known) =
-        of(core.store.as_ref(), exchange.pack.id(), placement).await?.into_iter().find(|known| known.id == hold.id)
-    {
+    let known = Holds { holds: of(core.store.as_ref(), exchange.pack.id(), placement).await? };
+    if let Some(known) = known.room_for(&hold)? {
         return Ok(known);
     }
     // In the ledger first: one hold too many is safe, one too few is not.
     append(core, restore::hold_line(exchange, placement, &hold)).await?;
-    let (path, kept) = (path(exchange.pack.id(), placement), hold.clone());
-    core.write_as(actor, move |work| {
+    let (path, id, asked) = (path(exchange.pack.id(), placement), Ref::from_slice(&hold.id).unwrap_or_default(), hold);
+    let placed = core.write_as(actor, move |work| {
         async move {
-            let mut all = load(work, &path).await?;
             work.note(Deed::Held, [(Kind::Placement, placement)]);
-            if all.holds.len() >= MAX_HOLDS {
-                return Err(HoldError::TooMany);
+            let mut all = load(work, &path).await?;
+            // Another may have come between.
+            if let Some(known) = all.room_for(&asked)? {
+                return Ok(known);
             }
-            all.holds.push(kept);
+            all.holds.push(asked.clone());
             work.put_state(&path, Some(all.encode_to_vec()));
-            Ok(())
+            Ok(asked)
         }
         .boxed()
-    })
-    .await?;
-    restore::mark(core).await?;
-    Ok(hold)
+    });
+    let placed = placed.await;
+    match &placed {
+        Ok(_) => restore::mark(core).await?,
+        Err(HoldError::TooMany) => append(core, restore::release_line(exchange, placement, id, now_ms)).await?,
+        // Whether it stands is not known; the ledger says that it does.
+        Err(_) => {}
+    }
+    placed
 }
 
 /// Releases a hold and erases what it alone kept from being erased.
