@@ -269,17 +269,19 @@ fn closed_there(exchange: &Exchange, theirs: &Hello) -> bool {
     theirs.mirrored.iter().filter_map(|mirrored| mirrored.origin.parse().ok()).any(|shown| later(&shown))
 }
 
-/// Why a batch of a log that is not mirrored now is refused.
-fn not_mirrored(exchanges: &[Arc<Exchange>], origin: &str) -> &'static str {
-    let Ok(named) = origin.parse::<LogOrigin>() else { return "UNKNOWN_ORIGIN" };
-    let of_lane = exchanges.iter().find_map(|exchange| {
-        let now: LogOrigin = exchange.peer().origin.parse().ok()?;
-        (LogOrigin { epoch: now.epoch, ..named.clone() } == now).then_some(now.epoch)
+/// Why a batch of a log that is not mirrored now is refused. What is the name of no log here is not repeated.
+fn not_mirrored(exchanges: &[Arc<Exchange>], origin: String) -> SessionEnd {
+    let named = origin.parse::<LogOrigin>().ok();
+    let of_lane = named.and_then(|named| {
+        exchanges.iter().find_map(|exchange| {
+            let now: LogOrigin = exchange.peer().origin.parse().ok()?;
+            (LogOrigin { epoch: now.epoch, ..named.clone() } == now).then_some((named.epoch, now.epoch))
+        })
     });
     match of_lane {
-        Some(now) if named.epoch < now => "EPOCH_CLOSED",
-        Some(_) => "EPOCH_REFUSED",
-        None => "UNKNOWN_ORIGIN",
+        Some((named, now)) if named < now => SessionEnd::Refused { origin, reason: "EPOCH_CLOSED" },
+        Some(_) => SessionEnd::Refused { origin, reason: "EPOCH_REFUSED" },
+        None => SessionEnd::Refused { origin: String::new(), reason: "UNKNOWN_ORIGIN" },
     }
 }
 
@@ -294,10 +296,7 @@ async fn read<S: Stream<Item = Option<Message>> + Send + Unpin>(
     loop {
         match inbound.next().await.flatten() {
             Some(Message::Batch(batch)) => {
-                let Some(mirror) = mirrors.get_mut(&batch.origin) else {
-                    let reason = not_mirrored(exchanges, &batch.origin);
-                    return SessionEnd::Refused { origin: batch.origin, reason };
-                };
+                let Some(mirror) = mirrors.get_mut(&batch.origin) else { return not_mirrored(exchanges, batch.origin) };
                 match mirror.take(batch).await {
                     Ok(cosigned) => {
                         if outbound.send(Message::Cosigned(cosigned)).await.is_err() {

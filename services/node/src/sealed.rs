@@ -27,6 +27,9 @@ pub enum SealedError {
     /// The archive holds something that a bundle does not.
     #[error("holds what is no bundle: {0}")]
     Archive(&'static str),
+    /// A folder of an earlier run, or of somebody else, stands where it is opened first.
+    #[error("{} stands in the way: remove it if nobody needs it", .0.display())]
+    InTheWay(PathBuf),
     /// A file cannot be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -86,8 +89,15 @@ pub fn open(sealed: impl Read, identity: &str, out: &Path) -> Result<usize, Seal
     let mut partial = out.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
-    let unpacked = fs::create_dir_all(&partial).map_err(SealedError::from).and_then(|()| unpack(opened, &partial));
-    match unpacked {
+    if let Some(parent) = partial.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    // What stands there already is not of this run: neither opened into nor removed.
+    match fs::create_dir(&partial) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(SealedError::InTheWay(partial)),
+        made => made?,
+    }
+    match unpack(opened, &partial) {
         Ok(files) => {
             if out.exists() {
                 fs::remove_dir(out)?;
@@ -167,6 +177,12 @@ mod tests {
             assert!(open(&bytes[..at], &identity, &gone).is_err(), "cut at {at}");
         }
         assert!(!gone.exists() && !dir.path().join("gone.partial").exists());
+        // What an earlier run left, or what is not ours, is neither part of the bundle nor removed.
+        let left = dir.path().join("gone.partial");
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("extra"), "x").unwrap();
+        assert!(matches!(open(&*bytes, &identity, &gone), Err(SealedError::InTheWay(_))));
+        assert!(!gone.exists() && left.join("extra").exists());
     }
 
     #[test]
