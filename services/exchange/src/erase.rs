@@ -6,6 +6,7 @@
 //! written to the ledger beside the vault and the key destroyed ([`shred`]): a crash in between repeats it.
 
 pub mod hold;
+mod journalled;
 pub mod order;
 pub(crate) mod restore;
 pub mod retention;

@@ -11,17 +11,18 @@ use aws_lc_rs::digest;
 use convenio_model::{RecordId, Ref};
 use convenio_seal::commitment::commit;
 use convenio_seal::journal::{JOURNAL_CLASS, JournalOrigin, row_digest};
-use convenio_seal::vault::{DataKeyId, VaultError};
+use convenio_seal::vault::DataKeyId;
 use convenio_store::{
-    Deed, Kind, LogId, LogRow, Note, ResourceKey, ResourceRow, Staged, StagedPart, Store, StoreError, SubjectKeyRow,
-    Work, Writes,
+    Deed, Kind, LogId, LogRow, Note, ResourceKey, ResourceRow, Staged, StagedPart, Store, StoreError, Work, Writes,
 };
 use convenio_wire::exchange::v1::{JournalAction, JournalEntry, JournalPart, JournalRow, SaltedPart};
 use futures::FutureExt;
 use prost::Message;
 
 use crate::core::Core;
-use crate::outbound::seal::{Sealer, at_rest, fresh_record_id, keyed};
+use crate::erase::shred;
+use crate::erase::state::Shred;
+use crate::outbound::seal::{Sealer, at_rest, data_key_of, fresh_record_id, keyed};
 
 /// Rows of one entry at most; a job that changed more gets several entries.
 const MAX_ROWS: usize = 1000;
@@ -60,7 +61,7 @@ pub fn key_subject(subject: Ref) -> Ref {
 /// Subject under which the data key stands that seals, at this time, entries about several or nobody.
 #[must_use]
 pub fn period_subject(time_ms: u64) -> Ref {
-    let period = format!("journal/{}", time_ms / PERIOD_MS);
+    let period = format!("journal/{}", period_of(time_ms));
     let mut out = [0; 16];
     out.copy_from_slice(&digest::digest(&digest::SHA256, period.as_bytes()).as_ref()[..16]);
     key_subject(Ref(out))
@@ -109,37 +110,64 @@ fn begin(work: &mut Work, node: &str, epoch: u64) {
     work.put_log(head(next_id(&logs), node, epoch));
 }
 
-/// Erases what the journal tells of one worker or placement, at the end of its retention: the parts go, and their data key
-/// once this is committed. Which entries lost their part stands in the journal.
+/// Erases what the journal tells of one worker or placement, at the end of its retention: the parts go, and their data key is
+/// to be destroyed once this is committed. Which entries lost their part stands in the journal. The number of those.
 ///
 /// # Errors
 /// The database's.
 pub async fn erase(work: &mut Work, about: ResourceKey) -> Result<u64, StoreError> {
-    work.note(Deed::Erased, [about]);
-    erase_key(work, key_subject(about.1)).await
+    let erased = erase_key(work, key_subject(about.1)).await?;
+    if erased > 0 {
+        work.note(Deed::Erased, [about]);
+    }
+    Ok(erased)
 }
 
-/// Erases what the journal tells of several or nobody, of the thirty days in which `time_ms` lies.
+/// As [`erase`], of what the journal tells of several or nobody: that of one period.
 ///
 /// # Errors
 /// The database's.
-pub async fn erase_period(work: &mut Work, time_ms: u64) -> Result<u64, StoreError> {
-    erase_key(work, period_subject(time_ms)).await
+pub async fn erase_period(work: &mut Work, period: u64) -> Result<u64, StoreError> {
+    erase_key(work, period_subject(period * PERIOD_MS)).await
 }
 
 async fn erase_key(work: &mut Work, subject: Ref) -> Result<u64, StoreError> {
     let Some(key) = work.subject_key(subject).await? else { return Ok(0) };
     let mut erased = Vec::new();
     for part in work.parts_of_key(key).await? {
-        let entry =
-            work.entries(part.log, part.index, part.index + 1).await?.pop().ok_or(StoreError::Corrupt("part"))?;
+        let head = work.entry_heads(part.log, part.index, part.index + 1).await?.pop();
         work.drop_part(part.log, part.index, part.part);
-        erased.push((part.index, entry.record_id));
+        erased.push((part.index, head.ok_or(StoreError::Corrupt("part"))?.record_id));
     }
     work.drop_subject_key(subject);
+    // What this group journals is sealed after its jobs, under other keys: nothing is left that this one seals.
+    let shred = Shred { keyed: subject.0.to_vec(), rekeyed: true, lines: Vec::new() };
+    work.put_state(&shred::path(key), Some(shred.encode_to_vec()));
     let count = erased.len() as u64;
     work.note_erased(erased);
     Ok(count)
+}
+
+/// The period in which a time lies: those of thirty days since 1970.
+#[must_use]
+pub fn period_of(time_ms: u64) -> u64 {
+    time_ms / PERIOD_MS
+}
+
+/// When a period ends, Unix ms.
+#[must_use]
+pub fn period_end(period: u64) -> u64 {
+    (period + 1).saturating_mul(PERIOD_MS)
+}
+
+/// The time of the first entry of the first journal; none while there is none.
+pub(crate) async fn first_ms(store: &dyn Store) -> Result<Option<u64>, StoreError> {
+    let logs = store.logs().await?;
+    let journals = logs.iter().filter(|log| epoch_of(log).is_some() && log.size > 0);
+    let Some(first) = journals.min_by_key(|log| log.epoch) else { return Ok(None) };
+    let entry = store.entries(first.id, 0, 1).await?.pop().ok_or(StoreError::Corrupt("entry"))?;
+    let entry = JournalEntry::decode(entry.bytes.as_slice()).map_err(|_| StoreError::Corrupt("entry"))?;
+    Ok(Some(entry.time_ms))
 }
 
 /// Makes sure that there is a journal to write to: of a new node, epoch 1.
@@ -198,7 +226,7 @@ pub(crate) async fn stage(work: &mut Work, sealer: &Sealer, jobs: Vec<Done>) -> 
     let subjects: Vec<Ref> = parts.iter().map(|(subject, _)| *subject).collect();
     work.load_subject_keys(&subjects).await?;
     for (subject, part) in parts {
-        let key = usable_key(work, sealer, subject).await?;
+        let key = data_key_of(work, sealer, subject).await?;
         stage_one(work, sealer, log, &origin, key, &part, now_ms)?;
     }
     Ok(())
@@ -320,21 +348,6 @@ fn read_row(kind: Kind, id: Ref) -> Changed {
         _ => None,
     };
     Changed { row, about }
-}
-
-/// The data key of a subject; a new one where the last was destroyed.
-async fn usable_key(work: &mut Work, sealer: &Sealer, subject: Ref) -> Result<DataKeyId, StoreError> {
-    let failed = |error: VaultError| StoreError::Failed(format!("data keys: {error}"));
-    if let Some(key) = work.subject_key(subject).await? {
-        match sealer.vault.available(DataKeyId(key)) {
-            Ok(()) => return Ok(DataKeyId(key)),
-            Err(VaultError::Destroyed) => work.drop_subject_key(subject),
-            Err(error) => return Err(failed(error)),
-        }
-    }
-    let key = sealer.vault.create(sealer.entropy.as_ref()).map_err(failed)?;
-    work.put_subject_key(SubjectKeyRow { subject, key_id: key.0 });
-    Ok(key)
 }
 
 fn next_id(logs: &[LogRow]) -> LogId {

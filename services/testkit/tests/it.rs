@@ -20,5 +20,6 @@ mod it {
     mod reload;
     mod season;
     mod sim;
+    mod unharmed;
     mod witness;
 }

@@ -11,6 +11,9 @@ use crate::pack::PackError;
 /// Longest time that a class can be kept, months.
 const MAX_MONTHS: u32 = 1_200;
 
+/// What a node calls the retention of its own journal; no class of an agreement.
+const JOURNAL: &str = "journal";
+
 /// `[retention]` (plazos de conservación).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,6 +87,9 @@ impl Retention {
         for (class, rule) in &self.classes {
             let key = format!("retention.classes.{class}");
             code(at, &key, class, b"_-", 1)?;
+            if class == JOURNAL {
+                return Err(at.error(&key, "is what a node calls the retention of its own journal"));
+            }
             rule.check(at, &key)?;
         }
         if !(1..=365).contains(&self.erase_answer_days) {

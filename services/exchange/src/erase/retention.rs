@@ -1,6 +1,5 @@
 //! What the node does by itself: orders the erasure of what is due, carries out what a hold or minimum retention put off.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +7,14 @@ use convenio_agreement::config::GROUND_ENDED;
 use convenio_agreement::pack::Pack;
 use convenio_agreement::view::PlacementView;
 use convenio_model::{RecordId, Ref};
+use convenio_seal::JOURNAL_CLASS;
 use convenio_store::{Deed, Kind, Store, StoreError, ViewKind};
 use convenio_wire::registry::v1::PlacementEvent;
 use futures::FutureExt;
 use prost::Message;
 
 use super::order::{EraseError, Which, carried_out, order, own_record};
-use super::{hold, shred};
+use super::{hold, journalled, shred};
 use crate::core::{Core, Exchange};
 use crate::inbound::erase::settle_due;
 
@@ -32,7 +32,7 @@ pub struct Due {
     pub agreement: String,
     /// Placement.
     pub placement: Ref,
-    /// Retention class.
+    /// Retention class; `journal` for what the node's journal tells of it.
     pub class: String,
     /// Since when, Unix ms.
     pub due_ms: u64,
@@ -64,6 +64,7 @@ pub async fn pass(core: &Arc<Core>) -> Result<(), StoreError> {
             }
         }
     }
+    journalled::periods(core).await?;
     shred::run(core).await
 }
 
@@ -103,29 +104,70 @@ async fn of_placement(
     view: &PlacementView,
     now_ms: u64,
 ) -> Result<Vec<Due>, StoreError> {
-    let ended = pack.ended_ms(view);
-    let classes = pack.retention().classes.keys();
-    let passed: BTreeMap<_, _> =
-        classes.filter_map(|class| Some((class, pack.due_ms(class, ended)?))).filter(|(_, ms)| *ms <= now_ms).collect();
-    let mut due = Vec::new();
-    for (class, due_ms) in passed {
-        let done = store.state(&done_path(pack, class, placement)).await?;
-        if done.is_some_and(|row| row.body == due_ms.to_be_bytes()) {
-            continue;
+    let (mut due, mut open) = (Vec::new(), false);
+    for (class, due_ms) in ending(pack, view) {
+        if due_ms > now_ms {
+            open = true;
+        } else if !is_done(store, pack, class, placement, due_ms).await? {
+            due.push((class, due_ms));
         }
-        let holds = hold::of(store, pack.id(), placement).await?;
-        let held = holds.iter().any(|hold| hold.keeps(class, now_ms));
-        due.push(Due { agreement: pack.id().to_owned(), placement, class: class.clone(), due_ms, held });
     }
-    Ok(due)
+    // What the journal tells goes when nothing else is left to go.
+    if let (true, Some(last)) = (!open && due.is_empty(), last_ms(pack, view))
+        && !is_done(store, pack, JOURNAL_CLASS, placement, last).await?
+    {
+        due.push((JOURNAL_CLASS, last));
+    }
+    if due.is_empty() {
+        return Ok(Vec::new());
+    }
+    let holds = hold::of(store, pack.id(), placement).await?;
+    let held = |class: &str| {
+        let of = if class == JOURNAL_CLASS { "" } else { class }; // whatever is held, its journal is
+        holds.iter().any(|hold| hold.keeps(of, now_ms))
+    };
+    let of = |(class, due_ms): (&str, u64)| Due {
+        agreement: pack.id().to_owned(),
+        placement,
+        class: class.to_owned(),
+        due_ms,
+        held: held(class),
+    };
+    Ok(due.into_iter().map(of).collect())
 }
 
-fn done_path(pack: &Pack, class: &str, placement: Ref) -> String {
+/// The classes of a placement that end, each with when it is due; none while the placement has not ended.
+fn ending<'p>(pack: &'p Pack, view: &PlacementView) -> Vec<(&'p str, u64)> {
+    let ended = pack.ended_ms(view);
+    pack.retention().classes.keys().filter_map(|class| Some((class.as_str(), pack.due_ms(class, ended)?))).collect()
+}
+
+/// When the last of them is due.
+pub(super) fn last_ms(pack: &Pack, view: &PlacementView) -> Option<u64> {
+    ending(pack, view).into_iter().map(|(_, due_ms)| due_ms).max()
+}
+
+/// Whether what was due at that time was carried out.
+pub(super) async fn is_done(
+    store: &dyn Store,
+    pack: &Pack,
+    class: &str,
+    placement: Ref,
+    due_ms: u64,
+) -> Result<bool, StoreError> {
+    let row = store.state(&done_path(pack, class, placement)).await?;
+    Ok(row.is_some_and(|row| row.body == due_ms.to_be_bytes()))
+}
+
+pub(super) fn done_path(pack: &Pack, class: &str, placement: Ref) -> String {
     format!("{DONE}{}/{class}/{placement}", pack.id())
 }
 
 /// Orders one class of one placement.
 async fn enforce(core: &Arc<Core>, exchange: &Arc<Exchange>, due: &Due) -> Result<(), StoreError> {
+    if due.class == JOURNAL_CLASS {
+        return journalled::of_placement(core, exchange, due).await;
+    }
     let mut records = Vec::new();
     for id in own_records(core, exchange, due.placement).await? {
         match own_record(core, exchange, id).await {
