@@ -18,6 +18,7 @@ use super::client::Tail;
 use super::erasures::Erasures;
 use super::walk::{At, Step, Walk};
 use crate::core::{Core, Exchange};
+use crate::inbound::apply::covered;
 use crate::inbound::check::kind_of;
 use crate::inbound::screen::subject_of;
 use crate::inbound::told;
@@ -198,7 +199,7 @@ impl<'a> Replay<'a> {
     fn decisions(&mut self, outcome: &Outcome, parts: &[Part]) {
         let Some(size) = self.reached.get(&outcome.epoch) else { return };
         let sum = self.sums.own.entry(outcome.epoch).or_default();
-        let inside = sum.end <= outcome.begin && outcome.begin <= outcome.end && outcome.end <= *size;
+        let inside = sum.end <= outcome.begin && covered(outcome).is_some() && outcome.end <= *size;
         let left_out = |begin| self.waiting.range((outcome.epoch, begin)..(outcome.epoch, outcome.begin)).next();
         if !inside || left_out(sum.end).is_some() {
             return;
