@@ -20,8 +20,8 @@ use futures::FutureExt;
 use prost::Message;
 
 use crate::core::Core;
-use crate::erase::shred;
 use crate::erase::state::Shred;
+use crate::erase::{Place, shred};
 use crate::outbound::seal::{Sealer, at_rest, data_key_of, fresh_record_id, keyed};
 
 /// Rows of one entry at most; a job that changed more gets several entries.
@@ -133,19 +133,32 @@ pub async fn erase_period(work: &mut Work, period: u64) -> Result<u64, StoreErro
 
 async fn erase_key(work: &mut Work, subject: Ref) -> Result<u64, StoreError> {
     let Some(key) = work.subject_key(subject).await? else { return Ok(0) };
-    let mut erased = Vec::new();
-    for part in work.parts_of_key(key).await? {
-        let head = work.entry_heads(part.log, part.index, part.index + 1).await?.pop();
-        work.drop_part(part.log, part.index, part.part);
-        erased.push((part.index, head.ok_or(StoreError::Corrupt("part"))?.record_id));
-    }
+    let parts = work.parts_of_key(key).await?;
+    let places: Vec<_> = parts.iter().map(|row| Place { log: row.log, index: row.index, part: row.part }).collect();
+    drop(parts);
+    gone(work, &places).await?;
     work.drop_subject_key(subject);
     // What this group journals is sealed after its jobs, under other keys: nothing is left that this one seals.
     let shred = Shred { keyed: subject.0.to_vec(), rekeyed: true, lines: Vec::new() };
     work.put_state(&shred::path(key), Some(shred.encode_to_vec()));
-    let count = erased.len() as u64;
-    work.note_erased(erased);
-    Ok(count)
+    Ok(places.len() as u64)
+}
+
+/// Drops the parts of journal entries whose data key is destroyed, as a restored database may hold them, and says so.
+pub(crate) async fn gone(work: &mut Work, places: &[Place]) -> Result<(), StoreError> {
+    let mut erased = Vec::new();
+    for place in places {
+        if epoch_of(work.log(place.log)?).is_none() {
+            continue;
+        }
+        let head = work.entry_heads(place.log, place.index, place.index + 1).await?.pop();
+        work.drop_part(place.log, place.index, place.part);
+        erased.push((place.index, head.ok_or(StoreError::Corrupt("part"))?.record_id));
+    }
+    if !erased.is_empty() {
+        work.note_erased(erased);
+    }
+    Ok(())
 }
 
 /// The period in which a time lies: those of thirty days since 1970.

@@ -13,6 +13,7 @@ use prost::Message;
 use super::hold::{self, Hold};
 use super::{Found, Line, Place, erase, shred};
 use crate::core::{Core, Exchange};
+use crate::journal;
 use crate::world::save_world;
 
 /// Path of how far the ledger and the vault are applied to this database.
@@ -237,14 +238,20 @@ async fn places(core: &Core, gone: &Gone) -> Result<Vec<Place>, StoreError> {
 /// not ordered to be erased, and may come back with a refill.
 async fn erase_again(core: &Arc<Core>, chunk: &[Gone]) -> Result<(), StoreError> {
     let mut found = BTreeMap::<String, (Arc<Exchange>, Vec<Place>)>::new();
+    let mut others = Vec::new();
     for gone in chunk {
         for place in places(core, gone).await? {
             let exchange = core.exchanges().iter().find(|ex| ex.lane_of(place.log).is_some());
-            if let Some(exchange) = exchange {
-                let entry = found.entry(exchange.pack.id().to_owned());
-                entry.or_insert_with(|| (exchange.clone(), Vec::new())).1.push(place);
-            }
+            let Some(exchange) = exchange else {
+                others.push(place);
+                continue;
+            };
+            let entry = found.entry(exchange.pack.id().to_owned());
+            entry.or_insert_with(|| (exchange.clone(), Vec::new())).1.push(place);
         }
+    }
+    if !others.is_empty() {
+        core.write::<_, StoreError, _>(move |work| async move { journal::gone(work, &others).await }.boxed()).await?;
     }
     for (exchange, places) in found.into_values() {
         let sealer = core.sealer.clone();

@@ -293,10 +293,44 @@ async fn what_the_journal_tells_ends() {
     pair.clock.advance(DAY * 30);
     here.retention_pass().await;
     assert_eq!(gone().await, [true; 4]);
-    // Each entry whose part went is named by its erasure.
-    let logs = here.core.store().logs().await.unwrap();
+    all_named(here, 7).await;
+    pair.settle().await;
+    pair.destination.retention_pass().await;
+    pair.check().await;
+}
+
+/// A database from before an erasure of the journal: what it told is gone, and the journal says so again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_journal_names_what_was_erased() {
+    let pair = pair(520).await;
+    let case = pair.bring_one("p1", "order", "NOMINATED").await;
+    let read = move |work: &mut Work| work.note(Deed::Read, [(Kind::Placement, case.id)]);
+    told(&pair.origin, read).await;
+    let backup = tempfile::tempdir().unwrap();
+    let keep = backup.path().to_owned();
+    let pair = pair.restarted(521, move |here, _| copy(here, &keep)).await;
+    pair.settle().await;
+    let subject = journal::key_subject(case.id);
+    let key = pair.origin.core.store().subject_keys(&[subject]).await.unwrap()[0].key_id;
+    let erased = pair.origin.core.write::<_, StoreError, _>(move |work| {
+        async move { journal::erase(work, (Kind::Placement, case.id)).await }.boxed()
+    });
+    assert_eq!(erased.await.unwrap(), 1);
+    pair.origin.retention_pass().await;
+    assert!(matches!(pair.origin.vault.available(DataKeyId(key)), Err(VaultError::Destroyed)));
+    let keep = backup.path().to_owned();
+    let pair = pair.restarted(522, move |here, _| copy(&keep, here)).await;
+    assert!(pair.origin.core.store().parts_of_key(key).await.unwrap().is_empty());
+    told(&pair.origin, read).await;
+    all_named(&pair.origin, 1).await;
+    pair.check().await;
+}
+
+/// Each entry of the journal whose part went, so many of them, is named by an erasure.
+async fn all_named(side: &Side, count: usize) {
+    let logs = side.core.store().logs().await.unwrap();
     let log = logs.iter().find(|log| log.own && log.agreement.is_empty()).unwrap();
-    let entries = here.books().entries(log, 0).await;
+    let entries = side.books().entries(log, 0).await;
     let parts = entries.iter().flat_map(|entry| entry.parts.iter().flatten());
     let named: Vec<Vec<u8>> = parts
         .flat_map(|part| JournalPart::decode(part.part.as_slice()).unwrap().rows)
@@ -306,10 +340,8 @@ async fn what_the_journal_tells_ends() {
     let without = entries.iter().filter(|entry| entry.parts.is_empty());
     let without: Vec<Vec<u8>> =
         without.map(|entry| JournalEntry::decode(entry.bytes.as_slice()).unwrap().record_id).collect();
-    assert!(!without.is_empty() && without.iter().all(|id| named.contains(id)), "{named:?}");
-    pair.settle().await;
-    pair.destination.retention_pass().await;
-    pair.check().await;
+    assert_eq!(without.len(), count);
+    assert!(without.iter().all(|id| named.contains(id)), "{named:?}");
 }
 
 /// One job of the node's own.
