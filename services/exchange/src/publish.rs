@@ -33,10 +33,12 @@ pub async fn logs(core: &Core) -> Result<Vec<LogRow>, StoreError> {
     Ok(logs)
 }
 
-/// Entries that may be shown: of a mirror only those that this node cosigned.
+/// Entries that may be shown: of a mirror only those that this node cosigned, of an own log that is closed those that the partner
+/// did. The journal is nobody's to mirror.
 #[must_use]
 pub fn extent(log: &LogRow) -> u64 {
-    if log.own { log.size } else { log.cosigned_size }
+    let whole = log.own && (!log.closed || log.agreement.is_empty());
+    if whole { log.size } else { log.cosigned_size }
 }
 
 /// The latest checkpoint of a log, with every cosignature of it that is held; none of a frozen log that nobody cosigned.

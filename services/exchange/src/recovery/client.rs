@@ -134,23 +134,7 @@ impl Recovering {
             _ => return Err(RecoverError::Answer("no opening")),
         };
         self.began(&opening).await?;
-        let (mut logs, mut announced) = (Vec::<Incoming>::new(), None);
-        let entries = loop {
-            match said(&mut answer).await? {
-                Said::Log(_) if announced.is_some() => return Err(RecoverError::Answer("a log without entries")),
-                Said::Log(log) => announced = Some(log),
-                Said::Batch(batch) => {
-                    if let Some(log) = announced.take() {
-                        logs.push(self.begin_log(log, &batch).await?);
-                    }
-                    let log = logs.last_mut().ok_or(RecoverError::Answer("no log"))?;
-                    self.take(log, batch).await?;
-                }
-                Said::Done(_) if announced.is_some() => return Err(RecoverError::Answer("a log without entries")),
-                Said::Done(done) => break done.entries,
-                Said::Opening(_) => return Err(RecoverError::Answer("a second opening")),
-            }
-        };
+        let (logs, entries) = self.taken(&mut answer).await?;
         self.verify(&opening, &logs).await?;
         self.accept(&logs).await?;
         let own = logs.iter().filter(|log| log.said.mirrored);
@@ -160,6 +144,33 @@ impl Recovering {
         let RefillOpening { size, root, granted_epoch, .. } = opening;
         let (tail, bare) = (tail.again.len() as u64, sums.bare);
         Ok(Refilled { entries, tail, bare, epoch: granted_epoch, prev_size: size, prev_root: root })
+    }
+
+    /// Takes the logs of an answer, none of it verified, with how many entries the partner says there are.
+    async fn taken<E>(
+        &self,
+        answer: &mut (impl Stream<Item = Result<RefillResponse, E>> + Send + Unpin),
+    ) -> Result<(Vec<Incoming>, u64), RecoverError> {
+        let (mut logs, mut announced) = (Vec::<Incoming>::new(), None);
+        loop {
+            match said(answer).await? {
+                Said::Log(_) if announced.is_some() => return Err(RecoverError::Answer("a log without entries")),
+                Said::Log(log) if logs.iter().any(|known| known.said.origin == log.origin) => {
+                    return Err(RecoverError::Answer("a log twice"));
+                }
+                Said::Log(log) => announced = Some(log),
+                Said::Batch(batch) => {
+                    if let Some(log) = announced.take() {
+                        logs.push(self.begin_log(log, &batch).await?);
+                    }
+                    let log = logs.last_mut().ok_or(RecoverError::Answer("no log"))?;
+                    self.take(log, batch).await?;
+                }
+                Said::Done(_) if announced.is_some() => return Err(RecoverError::Answer("a log without entries")),
+                Said::Done(done) => return Ok((logs, done.entries)),
+                Said::Opening(_) => return Err(RecoverError::Answer("a second opening")),
+            }
+        }
     }
 
     /// A refill begins. What an earlier one left that broke off was never verified and goes.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use convenio_exchange::erase::order::Progress;
 use convenio_exchange::recovery::client::{RecoverError, Recovering};
-use convenio_exchange::{Core, OpenError};
+use convenio_exchange::{Core, OpenError, publish};
 use convenio_model::{RecordId, SeededEntropy};
 use convenio_seal::key::SigningKey;
 use convenio_seal::manifest::NodeKeys;
@@ -92,6 +92,10 @@ async fn repro_what_was_never_verified_was_issued_again() {
     let (mut pair, case) = pair(600).await;
     let recovered = pair.recover_after(true, None, async |pair, recovering, request| {
         let honest: Vec<_> = pair.answer(true, request).await.unwrap().into_iter().map(Result::unwrap).collect();
+        let (_, twice) = honest.split_last().unwrap();
+        let twice = [twice, &twice[1..]].concat().into_iter().map(Ok::<_, std::convert::Infallible>);
+        let refused = recovering.refill(tokio_stream::iter(twice)).await;
+        assert!(matches!(refused, Err(RecoverError::Answer("a log twice"))), "{refused:?}");
         for own in [true, false] {
             for lie in [forged as Lie, other_bytes, repeated, another_epoch] {
                 let refused = recovering.refill(tokio_stream::iter(broken_off(&honest, own, lie))).await;
@@ -117,6 +121,10 @@ async fn repro_a_second_refill_lost_the_tail() {
     let recovered = pair.recover_after(true, Some(backup), async |pair, recovering, request| {
         let first = pair.refilled(true, recovering, request).await.unwrap();
         assert_eq!(first.tail, 1);
+        // What is issued again elsewhere is shown to nobody in its old place.
+        let logs = recovering.core().store().logs().await.unwrap();
+        let own = logs.iter().find(|log| log.own && !log.agreement.is_empty()).unwrap();
+        assert!(own.size > first.prev_size && publish::extent(own) == first.prev_size);
     });
     let recovered = recovered.await;
     assert_eq!((recovered.refilled.tail, recovered.opened.reissued), (1, 1));
