@@ -70,18 +70,8 @@ impl NodeRecovery {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, RecoveryError> {
         let none = || RecoveryError::NoPartner(partner.to_owned());
-        let mut shared = config.agreements.iter().filter(|(_, with)| with.node == partner).map(|(pack, _)| pack.id());
-        let agreement = match agreement {
-            Some(id) => shared.find(|shared| *shared == id).ok_or_else(none)?,
-            None => {
-                let only = shared.next().ok_or_else(none)?;
-                if shared.next().is_some() {
-                    return Err(RecoveryError::SeveralAgreements(partner.to_owned()));
-                }
-                only
-            }
-        };
-        let agreement = agreement.to_owned();
+        let shared = config.agreements.iter().filter(|(_, with)| with.node == partner).map(|(pack, _)| pack.id());
+        let agreement = chosen(shared, agreement, partner)?.to_owned();
         let tls = |error: crate::tls::ConfigError| RecoveryError::Start(error.into());
         let peer = config.partners.iter().find(|peer| peer.node == partner).ok_or_else(none)?;
         let address = peer.address.clone().ok_or_else(none)?;
@@ -139,4 +129,37 @@ impl NodeRecovery {
 /// The partner's code alone: its words are a stranger's text.
 fn told(status: tonic::Status) -> RecoveryError {
     RecoveryError::Partner(format!("{:?}", status.code()))
+}
+
+/// The agreement that is meant, of those that a partner shares.
+fn chosen<'c>(
+    mut shared: impl Iterator<Item = &'c str>,
+    meant: Option<&str>,
+    partner: &str,
+) -> Result<&'c str, RecoveryError> {
+    let none = || RecoveryError::NoPartner(partner.to_owned());
+    if let Some(meant) = meant {
+        return shared.find(|id| *id == meant).ok_or_else(none);
+    }
+    let only = shared.next().ok_or_else(none)?;
+    match shared.next() {
+        None => Ok(only),
+        Some(_) => Err(RecoveryError::SeveralAgreements(partner.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_agreements_with_a_partner_one_is_named() {
+        let chosen = |shared: &[&'static str], meant| chosen(shared.iter().copied(), meant, "node.ca.example");
+        assert_eq!(chosen(&["sv-ca"], None).unwrap(), "sv-ca");
+        assert_eq!(chosen(&["sv-ca", "sv-ca-two"], Some("sv-ca-two")).unwrap(), "sv-ca-two");
+        assert!(matches!(chosen(&["sv-ca", "sv-ca-two"], None), Err(RecoveryError::SeveralAgreements(_))));
+        for (shared, meant) in [(&[][..], None), (&["sv-ca"][..], Some("ca-mx"))] {
+            assert!(matches!(chosen(shared, meant), Err(RecoveryError::NoPartner(_))));
+        }
+    }
 }
