@@ -206,7 +206,7 @@ async fn submit(core: &Arc<Core>, target: &Target, key: &VerifierKey, log: &LogR
     if log.closed && core.store.state(&refused_key(log, key)).await.map_err(database)?.is_some() {
         return Ok(false);
     }
-    match ask(core, target, key, log, old, now).await {
+    match ask(core, target, key, log, old).await {
         Err(reason) if log.closed && FINAL.contains(&reason) => {
             let (witness, origin) = (&target.name, &log.origin);
             tracing::warn!(witness, origin, reason, "a closed log ends where this witness will not cosign it");
@@ -223,7 +223,6 @@ async fn ask(
     key: &VerifierKey,
     log: &LogRow,
     mut old: u64,
-    now: u64,
 ) -> Result<(), &'static str> {
     let database = |_: StoreError| "DATABASE";
     // A refill can end a log before what a witness has cosigned.
@@ -236,7 +235,7 @@ async fn ask(
         let posted = target.post.post(body.to_string()).await.map_err(|_| "WITNESS_UNREACHABLE")?;
         let answer = Answer::parse(posted.status, posted.content_type.as_deref(), &posted.body);
         match answer.map_err(|_| "WITNESS_ANSWER")? {
-            Answer::Cosigned(lines) => return keep(core, log, head, &lines, key, now).await,
+            Answer::Cosigned(lines) => return keep(core, log, head, &lines, key).await,
             // The witness knows more than was ever committed here: this database is older than its log.
             Answer::Conflict { size } if size > log.size => return Err("WITNESS_AHEAD"),
             Answer::Conflict { size } if size != old => old = size,
@@ -278,11 +277,11 @@ async fn keep(
     mut head: SignedCheckpoint,
     lines: &[convenio_log::NoteSignature],
     key: &VerifierKey,
-    now: u64,
 ) -> Result<(), &'static str> {
     apply(&mut head, lines, std::slice::from_ref(key)).map_err(|_| "WITNESS_BAD_COSIGNATURE")?;
     let time = cosignature::verify(&head, key).map_err(|_| "WITNESS_BAD_COSIGNATURE")?;
-    if time > now + MAX_SKEW.as_secs() {
+    // By the clock when the answer is here: the witness read its own since the request left.
+    if time > core.clock().now_ms() / 1000 + MAX_SKEW.as_secs() {
         return Err("COSIGNATURE_AHEAD");
     }
     let exchange = core.exchanges().iter().find(|exchange| exchange.lane_of(log.id).is_some());
