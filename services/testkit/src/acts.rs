@@ -254,6 +254,16 @@ impl Pair {
         }
     }
 
+    /// Two sides with an open order of nine seats and a nominated placement, settled.
+    pub async fn nominated(seed: u64) -> (Self, Case) {
+        let pair = Self::new(seed).await;
+        pair.destination.order(SV_CA, "order", 9, true).await.expect("an order");
+        pair.settle().await;
+        let case = pair.bring_one("p1", "order", "NOMINATED").await;
+        pair.settle().await;
+        (pair, case)
+    }
+
     /// As [`Pair::bring`], for a case that needs nothing else.
     pub async fn bring_one(&self, label: &str, order: &str, state: &str) -> Case {
         let case = Case::new(label, order);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use convenio_exchange::Exchange;
 use convenio_exchange::session::{self, Message, OUTBOUND, SessionEnd};
-use convenio_log::{Checkpoint, Frontier, NoteSigner, SignedCheckpoint, leaf_hash};
+use convenio_log::{Checkpoint, Frontier, SignedCheckpoint, leaf_hash};
 use convenio_model::{SeededEntropy, uuid_v7};
 use convenio_seal::commitment::commit;
 use convenio_seal::key::SigningKey;
@@ -25,6 +25,7 @@ use crate::acts::Case;
 use crate::ledger::{Books, Ledger};
 use crate::pair::{Pair, START_MS};
 use crate::side::Side;
+use crate::third::Log;
 
 /// Longest wait for what the victim answers.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -165,7 +166,7 @@ impl Dishonest {
         let mut frontier = Frontier::new();
         self.log.iter().for_each(|entry| frontier.append(leaf_hash(entry)));
         let head = Checkpoint::new(self.exchange.own().origin.as_str(), frontier.size(), frontier.root()).unwrap();
-        let signed: SignedCheckpoint = head.sign(&Signer(&self.exchange.own().origin, key)).unwrap();
+        let signed: SignedCheckpoint = head.sign(&Log(&self.exchange.own().origin, key)).unwrap();
         signed.to_string().into_bytes()
     }
 
@@ -293,21 +294,5 @@ impl Draft {
         change(&mut part);
         self.parts[at].part = part.encode_to_vec();
         self.committed()
-    }
-}
-
-struct Signer<'k>(&'k str, &'k SigningKey);
-
-impl NoteSigner for Signer<'_> {
-    fn name(&self) -> &str {
-        self.0
-    }
-
-    fn public_key(&self) -> [u8; 32] {
-        self.1.public().raw()
-    }
-
-    fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.1.sign(message)
     }
 }

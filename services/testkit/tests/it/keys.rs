@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use convenio_exchange::{EQUIVOCATION, NotEvidence, RotateError};
-use convenio_log::{Checkpoint, Frontier, NoteSigner, leaf_hash};
+use convenio_log::{Checkpoint, Frontier, leaf_hash};
 use convenio_model::SeededEntropy;
 use convenio_seal::key::SigningKey;
 use convenio_seal::manifest::NodeKeys;
 use convenio_seal::rotation::{sign_keys, sign_revocation};
 use convenio_testkit::ledger::Ledger;
+use convenio_testkit::third::Log;
 use convenio_testkit::treaty::{Party, SV_CA};
 use convenio_testkit::{Case, Dishonest, Nodes, Pair, Side};
 use convenio_wire::exchange::v1::{KeyRevocation, statement::Body};
@@ -223,29 +224,13 @@ async fn a_revoked_record_key_is_believed_no_further() {
     pair.check().await;
 }
 
-struct Signer<'k>(&'k str, &'k SigningKey);
-
-impl NoteSigner for Signer<'_> {
-    fn name(&self) -> &str {
-        self.0
-    }
-
-    fn public_key(&self) -> [u8; 32] {
-        self.1.public().raw()
-    }
-
-    fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.1.sign(message)
-    }
-}
-
 /// A head of this log and size with a root of nothing that was ever delivered.
 fn other_head(by: &Dishonest, size: u64, key: &SigningKey) -> String {
     let mut frontier = Frontier::new();
     (0..size).for_each(|nth| frontier.append(leaf_hash(&nth.to_be_bytes())));
     let origin = &by.exchange.own().origin;
     let head = Checkpoint::new(origin.as_str(), size, frontier.root()).unwrap();
-    head.sign(&Signer(origin, key)).unwrap().to_string()
+    head.sign(&Log(origin, key)).unwrap().to_string()
 }
 
 async fn alarms(side: &Side) -> Vec<(bool, String)> {

@@ -12,18 +12,8 @@ use convenio_seal::dsse::Envelope;
 use convenio_seal::epoch::epoch_open_from;
 use convenio_testkit::ledger::Ledger;
 use convenio_testkit::treaty::SV_CA;
-use convenio_testkit::{Case, Dishonest, Link, Pair, Side};
+use convenio_testkit::{Dishonest, Link, Pair, Side};
 use convenio_wire::exchange::v1::statement::Body;
-
-/// Two sides with an open order and a nominated placement, settled.
-async fn pair(seed: u64) -> (Pair, Case) {
-    let pair = Pair::new(seed).await;
-    pair.destination.order(SV_CA, "order", 9, true).await.unwrap();
-    pair.settle().await;
-    let case = pair.bring_one("p1", "order", "NOMINATED").await;
-    pair.settle().await;
-    (pair, case)
-}
 
 async fn ledger(side: &Side) -> Ledger {
     side.books().ledger(side.exchange(SV_CA)).await
@@ -32,7 +22,7 @@ async fn ledger(side: &Side) -> Ledger {
 /// `O withdraw, …, D cosign, O DISK LOST`: the whole of an empty database comes back, and both go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_disk_is_refilled_and_both_go_on() {
-    let (mut pair, case) = pair(60).await;
+    let (mut pair, case) = Pair::nominated(60).await;
     let before = pair.origin.placement(&case).await;
     let recovered = pair.recover(true, None).await;
     assert_eq!((recovered.opened.reissued, recovered.refilled.epoch), (0, 2));
@@ -49,7 +39,7 @@ async fn a_lost_disk_is_refilled_and_both_go_on() {
 /// its id.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reissue_tail() {
-    let (mut pair, case) = pair(59).await;
+    let (mut pair, case) = Pair::nominated(59).await;
     pair.origin.delivers(false);
     let withdrawn = pair.origin.act(&case, "withdrawn").await.unwrap().record_id.unwrap();
     pair.link.cut();
@@ -67,7 +57,7 @@ async fn reissue_tail() {
 /// which is more than the node ever had cosigned; one that names less opens nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn name_mirrored() {
-    let (mut pair, case) = pair(58).await;
+    let (mut pair, case) = Pair::nominated(58).await;
     pair.destination.core.controls.cosign.send_replace(false);
     let withdrawn = pair.origin.act(&case, "withdrawn").await.unwrap().record_id.unwrap();
     let size = ledger(&pair.origin).await.own_row.size;
@@ -104,7 +94,7 @@ async fn name_mirrored() {
 /// though the roots signed it, and nothing of it is stored; the one that names it opens the epoch.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_epoch_that_names_another_past_than_was_mirrored_is_refused() {
-    let (mut pair, _) = pair(67).await;
+    let (mut pair, _) = Pair::nominated(67).await;
     let mut by = Dishonest::take_over(&pair, true, SV_CA).await;
     let (parts, _store, _dir) = pair.restored(true, None).await;
     let recovering = Recovering::open(parts, SV_CA).await.unwrap();
@@ -151,7 +141,7 @@ async fn an_epoch_that_names_another_past_than_was_mirrored_is_refused() {
 /// the very same request asked twice gets the same one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn granted_epoch() {
-    let (mut pair, case) = pair(57).await;
+    let (mut pair, case) = Pair::nominated(57).await;
     pair.link.cut();
     let (parts, _store, _dir) = pair.restored(true, None).await;
     let recovering = Recovering::open(parts, SV_CA).await.unwrap();
@@ -173,7 +163,7 @@ async fn granted_epoch() {
 /// past the mirrored head are issued again under their ids, in their old order, and judged once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reissue_all_kinds() {
-    let (mut pair, case) = pair(61).await;
+    let (mut pair, case) = Pair::nominated(61).await;
     let nominated = ledger(&pair.origin).await.own.iter().find(|e| e.is_record()).unwrap().record_id();
     pair.origin.delivers(false);
     pair.destination.act(&case, "offer").await.unwrap();
@@ -214,7 +204,7 @@ async fn reissue_all_kinds() {
 /// `decided_from_log`: a backup older than the last decisions does not judge again what its lost log decided.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn decided_from_log() {
-    let (mut pair, case) = pair(62).await;
+    let (mut pair, case) = Pair::nominated(62).await;
     let backup = pair.backup(true);
     pair.destination.act(&case, "offer").await.unwrap();
     pair.settle().await;
@@ -227,7 +217,7 @@ async fn decided_from_log() {
 /// Rollback: an old backup that is put in service freezes, signs nothing, and ends in a recovery.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_backup_freezes_and_is_recovered() {
-    let (mut pair, case) = pair(63).await;
+    let (mut pair, case) = Pair::nominated(63).await;
     let backup = pair.backup(true);
     pair.origin.act(&case, "withdrawn").await.unwrap();
     pair.settle().await;
@@ -259,7 +249,7 @@ async fn an_old_backup_freezes_and_is_recovered() {
 /// does is mirrored nowhere.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn close_on_refill() {
-    let (mut pair, case) = pair(64).await;
+    let (mut pair, case) = Pair::nominated(64).await;
     let recovered = pair.recover(true, None).await;
     pair.settle().await;
     pair.link.cut();
@@ -284,7 +274,7 @@ async fn close_on_refill() {
 /// `fresh_request`: an old request, a foreign one and one of another number close nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fresh_request() {
-    let (mut pair, _) = pair(65).await;
+    let (mut pair, _) = Pair::nominated(65).await;
     let (parts, _store, _dir) = pair.restored(true, None).await;
     let recovering = Recovering::open(parts, SV_CA).await.unwrap();
     let given = pair.challenge(true).await;
@@ -312,7 +302,7 @@ async fn fresh_request() {
 /// The destination loses its disk too, and the origin again: every epoch stays readable.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn loss_of_both_in_turn() {
-    let (mut pair, case) = pair(66).await;
+    let (mut pair, case) = Pair::nominated(66).await;
     pair.recover(true, None).await;
     pair.check().await;
     pair.recover(false, None).await;

@@ -21,16 +21,6 @@ use convenio_wire::exchange::v1::statement::Body;
 use convenio_wire::exchange::v1::{Batch, Outcome, RefillLog, RefillResponse, Reject, Statement};
 use futures::FutureExt;
 
-/// Two sides with an open order and a nominated placement, settled.
-async fn pair(seed: u64) -> (Pair, Case) {
-    let pair = Pair::new(seed).await;
-    pair.destination.order(SV_CA, "order", 9, true).await.unwrap();
-    pair.settle().await;
-    let case = pair.bring_one("p1", "order", "NOMINATED").await;
-    pair.settle().await;
-    (pair, case)
-}
-
 async fn ledger(side: &Side) -> Ledger {
     side.books().ledger(side.exchange(SV_CA)).await
 }
@@ -89,7 +79,7 @@ fn another_epoch(log: &mut RefillLog, batch: &mut Batch) {
 /// Whatever a partner tells before it breaks off, the honest answer that follows is taken, and nothing of the lie is signed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repro_what_was_never_verified_was_issued_again() {
-    let (mut pair, case) = pair(600).await;
+    let (mut pair, case) = Pair::nominated(600).await;
     let recovered = pair.recover_after(true, None, async |pair, recovering, request| {
         let honest: Vec<_> = pair.answer(true, request).await.unwrap().into_iter().map(Result::unwrap).collect();
         let (_, twice) = honest.split_last().unwrap();
@@ -113,7 +103,7 @@ async fn repro_what_was_never_verified_was_issued_again() {
 /// Taken twice, the tail stands in the views as it is issued again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repro_a_second_refill_lost_the_tail() {
-    let (mut pair, case) = pair(601).await;
+    let (mut pair, case) = Pair::nominated(601).await;
     pair.origin.delivers(false);
     pair.origin.act(&case, "withdrawn").await.unwrap();
     pair.link.cut();
@@ -136,7 +126,7 @@ async fn repro_a_second_refill_lost_the_tail() {
 /// Whoever asked for a refill goes away while the epoch is closed: the request can come again, and so can another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repro_a_caller_that_went_away_left_a_half_closed_epoch() {
-    let (mut pair, case) = pair(605).await;
+    let (mut pair, case) = Pair::nominated(605).await;
     let recovered = pair.recover_after(true, None, async |pair, _, request| {
         let own = &pair.treaty.origin;
         let gone = pair.destination.core.refill(&own.node, own.sign_request(request)).now_or_never();
@@ -153,7 +143,7 @@ async fn repro_a_caller_that_went_away_left_a_half_closed_epoch() {
 /// A frozen log is not signed again for a refill: the partner gets it as far as it has cosigned it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repro_a_refill_signed_a_frozen_log() {
-    let (pair, case) = pair(606).await;
+    let (pair, case) = Pair::nominated(606).await;
     pair.link.cut();
     pair.destination.act(&case, "offer").await.unwrap();
     let row = ledger(&pair.destination).await.own_row;
@@ -178,7 +168,7 @@ async fn repro_a_refill_signed_a_frozen_log() {
 /// The journal of a backup may be older than what its witness has seen, whatever its epoch: a recovery begins another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repro_a_journal_went_on_from_a_backup() {
-    let (mut pair, _) = pair(607).await;
+    let (mut pair, _) = Pair::nominated(607).await;
     convenio_exchange::journal::open(&pair.origin.core, 5).await.unwrap();
     let erased = pair.origin.core.write::<_, convenio_store::StoreError, _>(|work| {
         work.note(convenio_store::Deed::Erased, []);
@@ -198,7 +188,7 @@ async fn repro_a_journal_went_on_from_a_backup() {
 /// Data keys without their database tell of a past: a node that lost it does not begin anew, it is recovered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repro_a_lost_database_began_anew() {
-    let (mut pair, _) = pair(608).await;
+    let (mut pair, _) = Pair::nominated(608).await;
     pair.link.cut();
     for survived in ["data.keys", "data.keys.ledger"] {
         let erased = ledger(&pair.origin).await.own.iter().find(|e| e.is_record()).unwrap().record_id();
@@ -265,7 +255,7 @@ async fn readable(side: &Side, record: RecordId, part: usize) -> bool {
 /// erased after it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repro_parts_of_the_tail_outlive_an_erasure_under_their_key() {
-    let (mut pair, _) = pair(602).await;
+    let (mut pair, _) = Pair::nominated(602).await;
     let case = pair.bring_one("p2", "order", "CONTRACTED").await;
     pair.settle().await;
     let own = ledger(&pair.origin).await.own;
@@ -330,7 +320,7 @@ fn outcome(begin: u64, end: u64, rejects: &[(u64, &str)]) -> Body {
 /// Decisions of the partner that were void when they were judged are void when they are replayed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repro_a_replay_believed_void_decisions() {
-    let (mut pair, case) = pair(603).await;
+    let (mut pair, case) = Pair::nominated(603).await;
     let size = ledger(&pair.origin).await.own.len() as u64;
     for (end, recipient) in [(1 << 60, None), (u64::MAX, None), (size + 1, Some("node.xx.example"))] {
         appends(&pair.destination, outcome(size, end, &[(size, "GATE")]), |statement| {
@@ -352,7 +342,7 @@ async fn repro_a_replay_believed_void_decisions() {
 /// A partner that calls an own record undisclosed does not have its parts deleted here by a recovery.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repro_a_recovery_deleted_own_parts() {
-    let (mut pair, case) = pair(604).await;
+    let (mut pair, case) = Pair::nominated(604).await;
     pair.destination.judges(false);
     let withdrawn = pair.origin.act(&case, "withdrawn").await.unwrap().record_id.unwrap();
     pair.delivered().await;
@@ -376,7 +366,7 @@ async fn repro_a_recovery_deleted_own_parts() {
 /// KEY_ROTATE once more in the partner's log does not move the beginning of its keys, neither as it comes nor in a refill.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repro_a_repeated_rotation_moved_the_beginning_of_keys() {
-    let (mut pair, case) = pair(610).await;
+    let (mut pair, case) = Pair::nominated(610).await;
     let (party, before) = (&pair.treaty.destination, &pair.treaty.destination.keys);
     let same = |key: &SigningKey| SigningKey::from_pem(&key.to_pem()).unwrap();
     let log = SigningKey::generate(&SeededEntropy::labelled(610, "log"));

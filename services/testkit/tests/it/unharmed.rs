@@ -11,7 +11,7 @@ use convenio_exchange::session::Message;
 use convenio_exchange::witness::{HeadsFile, Submitter, Witness};
 use convenio_exchange::{Core, step};
 use convenio_log::witness::AddCheckpoint;
-use convenio_log::{Checkpoint, Frontier, Hash, MemoryTree, NoteSigner, leaf_hash};
+use convenio_log::{Checkpoint, Frontier, Hash, MemoryTree, leaf_hash};
 use convenio_model::{RecordId, Ref};
 use convenio_seal::key::SigningKey;
 use convenio_seal::rotation::{sign_revocation, verify_revoke};
@@ -24,6 +24,7 @@ use convenio_testkit::ledger::Ledger;
 use convenio_testkit::pair::START_MS;
 use convenio_testkit::records::DOCUMENT;
 use convenio_testkit::sim::faulty::{Fault, Faults, FaultyStore};
+use convenio_testkit::third::Log;
 use convenio_testkit::treaty::SV_CA;
 use convenio_testkit::{Books, Case, Dishonest, Pair, Relay, Side};
 use convenio_wire::exchange::v1::statement::Body;
@@ -585,22 +586,6 @@ async fn repro_a_hold_was_placed_twice_and_a_refused_one_stood() {
     hold::release(&there.core, Actor::system(), there.exchange(SV_CA), case.id, Ref([0; 16])).await.unwrap();
     assert_eq!(held().await.unwrap().iter().filter(|hold| hold.released_ms == 0).count(), 63);
     pair.check().await;
-}
-
-struct Log<'k>(&'k str, &'k SigningKey);
-
-impl NoteSigner for Log<'_> {
-    fn name(&self) -> &str {
-        self.0
-    }
-
-    fn public_key(&self) -> [u8; 32] {
-        self.1.public().raw()
-    }
-
-    fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.1.sign(message)
-    }
 }
 
 /// The first head of a log.

@@ -7,7 +7,7 @@ use convenio_exchange::publish::folder;
 use convenio_exchange::witness::HeadsFile;
 use convenio_log::tile::parse_bundle;
 use convenio_log::witness::AddCheckpoint;
-use convenio_log::{Checkpoint, Frontier, Hash, MemoryTree, NoteSigner, SignedCheckpoint, leaf_hash};
+use convenio_log::{Checkpoint, Frontier, Hash, MemoryTree, SignedCheckpoint, leaf_hash};
 use convenio_model::{ManualClock, SeededEntropy, SystemEntropy};
 use convenio_node::tls::LoadedTls;
 use convenio_node::{Config, Node};
@@ -17,6 +17,7 @@ use convenio_seal::rotation::sign_keys;
 use convenio_testkit::Nodes;
 use convenio_testkit::nodes::{Running, integration};
 use convenio_testkit::site::Site;
+use convenio_testkit::third::Log;
 use convenio_testkit::web::{Answered, ask};
 
 const OWN: &str = "node.sv.example/agreements/sv-ca/to/node.ca.example/1";
@@ -150,23 +151,6 @@ async fn the_partners_witness_cosigns_the_journal_unasked_and_refuses_what_is_fo
     assert!(String::from_utf8(evidence[0].body.clone()).unwrap().contains("\n---\n"));
     nodes.check().await;
     nodes.stop().await;
-}
-
-/// Signs as the log of that origin.
-struct Log<'k>(&'k str, &'k SigningKey);
-
-impl NoteSigner for Log<'_> {
-    fn name(&self) -> &str {
-        self.0
-    }
-
-    fn public_key(&self) -> [u8; 32] {
-        self.1.public().raw()
-    }
-
-    fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.1.sign(message)
-    }
 }
 
 /// A submission of a head that the log never had.
