@@ -129,8 +129,8 @@ fn lagging(core: &Core, version: u64) -> Vec<Arc<Exchange>> {
     core.exchanges().iter().filter(lags).cloned().collect()
 }
 
-/// KEY_ROTATE in every open log that names earlier keys. The group after it is signed by the new keys; if it is not committed, the writer looks
-/// which keys the logs name.
+/// KEY_ROTATE in every open log that names earlier keys. The group after it is signed by the new keys; if it is not
+/// committed, the writer looks which keys the logs name.
 async fn stage_rotation(
     work: &mut convenio_store::Work,
     core: Arc<Core>,
