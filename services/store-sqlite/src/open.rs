@@ -101,10 +101,12 @@ pub(crate) async fn check_schema(path: &Path, readers: &SqlitePool) -> Result<()
     }
 }
 
+/// All connections are made at once: one that is still being made when the pool closes would outlive it, and keep the
+/// write-ahead log from being folded into the file.
 fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
-        .min_connections(1)
+        .min_connections(connections)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
