@@ -1,15 +1,15 @@
-//! `convenio agreement`: packs, and their ratification by a party's roots.
+//! `convenio agreement`: packs, and how they come into force. A file for each command, below `agreement/`.
+
+mod check;
+mod list;
+mod sign;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
-use convenio_agreement::pack::{self, Pack};
-use convenio_seal::name::is_node;
-use convenio_seal::root::{RatifiedBy, sign_ratification};
+use convenio_agreement::pack::Pack;
 
-use crate::output::{say, write_file};
-use crate::root::Root;
+use crate::output::say;
 
 /// Arguments of `convenio agreement`.
 #[derive(Args, Debug)]
@@ -27,9 +27,10 @@ enum AgreementCommand {
     /// Check a pack whole: configuration, messages, lifecycle, disclosure
     Check(PackArgs),
     /// Ratify a pack for a party with its root keys
-    Sign(SignArgs),
+    Sign(sign::SignArgs),
 }
 
+/// The folder of packs.
 #[derive(Args, Debug)]
 struct FolderArgs {
     /// Folder of the packs
@@ -37,6 +38,7 @@ struct FolderArgs {
     agreements: PathBuf,
 }
 
+/// One pack of the folder.
 #[derive(Args, Debug)]
 struct PackArgs {
     #[command(flatten)]
@@ -46,31 +48,16 @@ struct PackArgs {
     id: String,
 }
 
-#[derive(Args, Debug)]
-struct SignArgs {
-    #[command(flatten)]
-    pack: PackArgs,
-    /// Folder of the party's root keys; every key that is there signs
-    #[arg(long)]
-    root: PathBuf,
-    /// The party's node, e.g. node.sv.example
-    #[arg(long)]
-    node: String,
-    /// File to write, NAME.dsse.json
-    #[arg(long)]
-    out: PathBuf,
-}
-
 /// Runs `convenio agreement`.
 ///
 /// # Errors
 /// One message that names the file, line and key.
 pub fn run(args: AgreementArgs) -> anyhow::Result<()> {
     match args.command {
-        AgreementCommand::List(args) => list(&args),
+        AgreementCommand::List(args) => list::run(&args),
         AgreementCommand::Digest(args) => say(hex::encode(args.load()?.digest())),
-        AgreementCommand::Check(args) => check(&args.load()?),
-        AgreementCommand::Sign(args) => sign(&args),
+        AgreementCommand::Check(args) => check::run(&args),
+        AgreementCommand::Sign(args) => sign::run(&args),
     }
 }
 
@@ -78,45 +65,4 @@ impl PackArgs {
     fn load(&self) -> anyhow::Result<Pack> {
         Ok(Pack::load(&self.folder.agreements, &self.id)?)
     }
-}
-
-fn list(args: &FolderArgs) -> anyhow::Result<()> {
-    let ids = pack::list(&args.agreements)?;
-    if ids.is_empty() {
-        bail!("{}: holds no pack", args.agreements.display());
-    }
-    for id in ids {
-        let pack = Pack::load(&args.agreements, &id)?;
-        say(format_args!("{id}  {}  {}", hex::encode(pack.digest()), pack.config().title))?;
-    }
-    Ok(())
-}
-
-fn check(pack: &Pack) -> anyhow::Result<()> {
-    let parties: Vec<_> = pack.parties().iter().map(|party| party.id.as_str()).collect();
-    say(format_args!("ok  {}  {}", pack.id(), pack.config().title))?;
-    say(format_args!("ok  digest {}", hex::encode(pack.digest())))?;
-    say(format_args!(
-        "ok  parties {}, {} files, {} messages that may cross",
-        parties.join(" and "),
-        pack.files().iter().count(),
-        pack.messages().count()
-    ))
-}
-
-fn sign(args: &SignArgs) -> anyhow::Result<()> {
-    let pack = args.pack.load()?;
-    let root = Root::load(&args.root)?;
-    let party = root.set.party();
-    ensure!(pack.role_of(party).is_some(), "{party} is no party of {}", pack.id());
-    ensure!(is_node(&args.node), "--node {:?} is not a lower-case host name", args.node);
-    let said = RatifiedBy {
-        agreement: pack.id().to_owned(),
-        digest: pack.digest(),
-        node: args.node.clone(),
-        roots: root.set.clone(),
-    };
-    let envelope = sign_ratification(&said, &root.signers()).context("the ratification")?;
-    write_file(&args.out, envelope.to_json().as_bytes())?;
-    say(format_args!("{}  {} {} by {party}", args.out.display(), pack.id(), hex::encode(pack.digest())))
 }
