@@ -129,7 +129,11 @@ fn plan_field(
     config: &Config,
 ) -> Result<FieldPlan, PackError> {
     let cross = messages.options.cross(field);
-    let cross = cross.ok_or_else(|| field.error("has no option `cross`"))?;
+    let cross = cross.ok_or_else(|| {
+        let instead =
+            "add [(convenio.agreement.v1.cross) = { from: \"<record>.<field>\" stage: \"<STAGE>\" }], or remove it";
+        field.error("has no option `cross`").rule("disclosure/unmapped").instead(instead)
+    })?;
     let stage = config.stages.iter().position(|stage| *stage == cross.stage);
     let stage = stage.and_then(|index| u8::try_from(index).ok()).map(StageId);
     let stage = stage.ok_or_else(|| field.error(format!("no stage `{}`", cross.stage)))?;

@@ -27,22 +27,15 @@ impl<'a> Origin<'a> {
 
     /// Parses the text into what it must be.
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, PackError> {
-        toml::from_str(self.text).map_err(|error| PackError {
-            file: self.file.to_owned(),
-            line: error.span().map(|span| self.line(span.start)),
-            key: None,
-            problem: error.message().replace('\n', " "),
+        toml::from_str(self.text).map_err(|error| {
+            let line = error.span().map(|span| self.line(span.start));
+            PackError::at(self.file, line, None, error.message().replace('\n', " ")).rule("config/toml")
         })
     }
 
     /// A problem at `key`, for example `lifecycle.transitions[3].gates[1]`.
     pub(crate) fn error(&self, key: &str, problem: impl Into<String>) -> PackError {
-        PackError {
-            file: self.file.to_owned(),
-            line: self.span(key).map(|span| self.line(span.start)),
-            key: Some(key.to_owned()),
-            problem: problem.into(),
-        }
+        PackError::at(self.file, self.span(key).map(|span| self.line(span.start)), Some(key), problem)
     }
 
     fn line(&self, offset: usize) -> u32 {

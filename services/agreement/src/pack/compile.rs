@@ -59,5 +59,5 @@ fn located(root: &str, error: &protox::Error) -> PackError {
 fn parse_located(file: &str, debug: &str, problem: &str) -> PackError {
     let position = debug.strip_prefix(file).and_then(|rest| rest.strip_prefix(':'));
     let line = position.and_then(|rest| rest.split(':').next()).and_then(|line| line.parse().ok());
-    PackError { file: file.to_owned(), line, key: None, problem: problem.replace('\n', " ") }
+    PackError::at(file, line, None, problem.replace('\n', " ")).rule("schema/compile")
 }

@@ -93,5 +93,5 @@ fn located(file: &FileDescriptor, path: &[i32], name: &str, problem: String) -> 
         .filter(|location| location.path == path)
         .find_map(|location| location.span.first())
         .and_then(|line| u32::try_from(line + 1).ok());
-    PackError { file: file.name().to_owned(), line, key: Some(name.to_owned()), problem }
+    PackError::at(file.name(), line, Some(name), problem)
 }
