@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock};
 
-use convenio_agreement::engine::Engine;
 use convenio_agreement::lifecycle::Role;
 use convenio_agreement::pack::Pack;
 use convenio_model::{Clock, Entropy};
@@ -22,6 +21,7 @@ use crate::learn;
 use crate::open;
 use crate::outbound::seal::Sealer;
 use crate::recovery::RECOVERING;
+use crate::version::Versions;
 use crate::writer::{Foreseen, Heads, Writer};
 
 /// What a [`Core`] is opened with.
@@ -66,8 +66,7 @@ pub struct Partner {
 
 /// One agreement with one partner.
 pub struct Exchange {
-    /// The pack in force.
-    pub pack: Arc<Pack>,
+    pub(crate) versions: Versions,
     /// Role of this party in it.
     pub me: Role,
     /// This party.
@@ -84,7 +83,6 @@ pub struct Exchange {
     pub partner_roots: RootSet,
     /// Root keys of this party.
     pub own_roots: RootSet,
-    pub(crate) ratifications: Vec<(String, Vec<u8>)>,
     pub(crate) learned: RwLock<Learned>,
     pub(crate) own_keys: RwLock<BTreeMap<u64, Timeline>>,
     pub(crate) own_revoked: RwLock<Revocations>,
@@ -106,18 +104,6 @@ pub(crate) struct Known {
 }
 
 impl Exchange {
-    /// The rules, seen from this side.
-    #[must_use]
-    pub fn engine(&self) -> Engine<'_> {
-        Engine::new(&self.pack, self.me)
-    }
-
-    /// Ratifications in force: party and DSSE envelope.
-    #[must_use]
-    pub fn ratifications(&self) -> &[(String, Vec<u8>)] {
-        &self.ratifications
-    }
-
     /// The last keys of the partner, once its log's first entry is here.
     #[must_use]
     pub fn partner_keys(&self) -> Option<Arc<ManifestKeys>> {
@@ -218,7 +204,7 @@ impl Core {
             ),
         });
         let writer = Writer::start(parts.store.clone(), sealer.clone(), exchanges.clone()).await?;
-        let by_agreement = exchanges.iter().map(|ex| (ex.pack.id().to_owned(), ex.clone())).collect();
+        let by_agreement = exchanges.iter().map(|ex| (ex.pack().id().to_owned(), ex.clone())).collect();
         let core = Arc::new(Self {
             node: parts.node,
             party: parts.party,

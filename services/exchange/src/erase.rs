@@ -184,11 +184,11 @@ pub(crate) async fn kept(
     let ended = match found.head.subject {
         Some(Subject { kind: ViewKind::Placement, id }) => {
             load_more(work, exchange, world, &[id], &[], &[]).await?;
-            world.placement(id).and_then(|view| exchange.pack.ended_ms(view))
+            world.placement(id).and_then(|view| exchange.pack().ended_ms(view))
         }
         _ => statement_at(work, found.row.log, found.row.index).await?.map(|said| said.time_ms),
     };
-    let rule = exchange.pack.kept(found.class(), ended);
+    let rule = exchange.pack().kept(found.class(), ended);
     if rule == Rule::ForEver {
         return Ok(Kept::ForEver);
     }

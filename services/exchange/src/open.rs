@@ -15,6 +15,7 @@ use crate::core::{Core, CoreParts, Exchange, Partner};
 use crate::error::{IssueError, OpenError};
 use crate::lane::{Lane, Lanes};
 use crate::outbound::seal::{fresh_record_id, stage_statement};
+use crate::version::Versions;
 
 /// The epoch of a log that has none before it.
 const FIRST: u64 = 1;
@@ -46,12 +47,11 @@ pub(crate) async fn exchanges(parts: &CoreParts) -> Result<Vec<Arc<Exchange>>, O
             peer_lanes: lanes(&mut logs, &parts.node, pack.id(), partner, false),
             partner_roots: roots(parts, pack.id(), &partner.party)?.clone(),
             own_roots: roots(parts, pack.id(), &parts.party)?.clone(),
-            ratifications,
             learned: RwLock::default(),
             own_keys: RwLock::default(),
             own_revoked: RwLock::default(),
             partner_revoked: RwLock::default(),
-            pack: pack.clone(),
+            versions: Versions::new(pack.clone(), ratifications),
         }));
     }
     let new = logs.split_off(known);
@@ -148,11 +148,11 @@ pub(crate) async fn first_entries(
     }
     let opening = authorised(core, exchange, epochs)?;
     let mut bodies = vec![Body::EpochOpen(opening)];
-    for (_, file) in &exchange.ratifications {
+    for (_, file) in exchange.ratifications() {
         let ratify = Envelope::parse(file).ok().and_then(|e| ratify_from(&e).ok());
         bodies.extend(ratify.map(Body::Ratify));
     }
-    bodies.push(Body::Activate(Activate { digest: exchange.pack.digest().to_vec() }));
+    bodies.push(Body::Activate(Activate { digest: exchange.pack().digest().to_vec() }));
     let (job_core, job_exchange) = (core.clone(), exchange.clone());
     let staged = core
         .write::<_, IssueError, _>(move |work| {
@@ -176,7 +176,7 @@ pub(crate) async fn first_entries(
 fn authorised(core: &Core, exchange: &Exchange, epochs: &[Vec<u8>]) -> Result<EpochOpen, OpenError> {
     let own = exchange.own();
     let missing = |why: &str| OpenError::NotAuthorised {
-        agreement: exchange.pack.id().to_owned(),
+        agreement: exchange.pack().id().to_owned(),
         origin: own.origin.clone(),
         why: why.to_owned(),
     };

@@ -32,7 +32,7 @@ pub(crate) async fn load_more(
     orders: &[Ref],
     agencies: &[Ref],
 ) -> Result<(), StoreError> {
-    let key = |kind, id: &Ref| -> ViewKey { (exchange.pack.id().to_owned(), kind, *id) };
+    let key = |kind, id: &Ref| -> ViewKey { (exchange.pack().id().to_owned(), kind, *id) };
     work.load_views(&placements.iter().map(|id| key(ViewKind::Placement, id)).collect::<Vec<_>>()).await?;
     let (mut orders, mut agencies) = (orders.to_vec(), agencies.to_vec());
     for id in placements {
@@ -79,7 +79,7 @@ pub fn save_world(work: &mut Work, exchange: &Exchange, world: &mut World) {
                 (ViewKind::Agency, String::new(), String::new(), view.encode_to_vec())
             }
         };
-        let key = (exchange.pack.id().to_owned(), kind, id);
+        let key = (exchange.pack().id().to_owned(), kind, id);
         work.put_view(ViewRow { key, label, area, change: 0, body });
     }
 }

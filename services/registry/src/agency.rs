@@ -155,7 +155,7 @@ pub(crate) async fn after_save(change: &mut Change<'_, Agency>) -> Result<(), Re
 
 /// The notice about such subjects that this state may issue.
 pub(crate) fn notice_name(exchange: &Exchange, subject: Subject) -> Option<&str> {
-    let notices = &exchange.pack.lifecycle().notices;
+    let notices = &exchange.pack().lifecycle().notices;
     let own = notices.iter().find(|notice| notice.subject == subject && notice.by.contains(&exchange.me));
     own.map(|notice| notice.name.as_str())
 }
@@ -180,7 +180,7 @@ pub(crate) fn from_views(views: &[SharedView<'_>]) -> Result<Option<Agency>, Reg
     for (exchange, body) in views {
         let view: AgencyView = decode(body, "view")?;
         agency.legal_name = view.legal_name;
-        agency.agreements.push(exchange.pack.id().to_owned());
+        agency.agreements.push(exchange.pack().id().to_owned());
     }
     dress(&mut agency, views)?;
     Ok((!agency.licences.is_empty()).then_some(agency))
@@ -194,7 +194,7 @@ fn is_news(change: &Change<'_, Agency>, agreement: &str, licence: &Licence) -> b
 }
 
 fn is_own(core: &Core, jurisdiction: &str) -> bool {
-    let country = |exchange: &Exchange| exchange.pack.party(exchange.me).country.clone();
+    let country = |exchange: &Exchange| exchange.pack().party(exchange.me).country.clone();
     let code = jurisdiction.split('-').next().unwrap_or_default();
     core.exchanges().iter().any(|exchange| country(exchange) == code)
 }

@@ -72,10 +72,10 @@ impl Registry {
         }
         let mut employer_name = String::new();
         if let Some(order) = case.order()
-            && let Some(view) = store.view(&(case.exchange.pack.id().to_owned(), ViewKind::Order, order)).await?
+            && let Some(view) = store.view(&(case.exchange.pack().id().to_owned(), ViewKind::Order, order)).await?
         {
             let view: OrderView = decode(&view.body, "view")?;
-            let doc = case.exchange.pack.read(&view.message_name, &view.message).unwrap_or_default();
+            let doc = case.exchange.pack().read(&view.message_name, &view.message).unwrap_or_default();
             employer_name = doc.text("employer.legal_name").unwrap_or_default().to_owned();
         }
         Ok(CaseloadItem {
@@ -164,7 +164,7 @@ fn fact_of<'a>(kind: &capture::Kind, exchange: &'a Exchange) -> Option<&'a str> 
     match kind {
         capture::Kind::Confirmation(_) => Some(CONFIRMED),
         capture::Kind::ObservedContract(_) => {
-            let mut facts = exchange.pack.lifecycle().facts.iter();
+            let mut facts = exchange.pack().lifecycle().facts.iter();
             let observed = facts.find(|fact| fact.terms == Some(Terms::Observed) && fact.by == exchange.me);
             // An agreement without one refuses the act by this name.
             Some(observed.map_or("contract_observed", |fact| &fact.name))
@@ -180,7 +180,7 @@ async fn in_district(
     areas: &[String],
     agreements: &[String],
 ) -> Result<(), RegistryError> {
-    let agreement = case.exchange.pack.id();
+    let agreement = case.exchange.pack().id();
     let key = (agreement.to_owned(), ViewKind::Placement, case.id);
     let area = work.view(&key).await?.map(|view| view.area).unwrap_or_default();
     let serves = agreements.is_empty() || agreements.iter().any(|id| id == agreement);
@@ -205,7 +205,7 @@ fn put_contact(work: &mut Work, id: Ref, case: &Case, capture: &Capture, now_ms:
 
 /// Whether the placement has come as far as a seat.
 fn in_caseload(case: &Case) -> bool {
-    let lifecycle = case.exchange.pack.lifecycle();
+    let lifecycle = case.exchange.pack().lifecycle();
     let stages = lifecycle.holds_seat.iter().map(|state| lifecycle.state_at(*state).stage);
     let first: Option<StageId> = stages.min();
     first.is_some_and(|first| case.exchange.engine().stage(&case.view) >= first)

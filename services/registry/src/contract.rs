@@ -213,7 +213,7 @@ fn from_row(row: &ResourceRow) -> Result<Contract, RegistryError> {
 
 /// The fact by which this state authors a contract.
 fn authoring_fact(exchange: &Exchange) -> Result<&str, RegistryError> {
-    let mut facts = exchange.pack.lifecycle().facts.iter();
+    let mut facts = exchange.pack().lifecycle().facts.iter();
     let fact = facts.find(|fact| fact.terms == Some(Terms::Authored) && fact.by == exchange.me);
     let denied = RegistryError::PermissionDenied(match exchange.me {
         Role::Origin => "contracts are the destination's to author",

@@ -22,7 +22,7 @@ use crate::terms;
 pub(crate) async fn before_save(change: &mut Change<'_, JobOrder>) -> Result<(), RegistryError> {
     event_time(change.after.event_time_ms, change.now_ms, "job_order.event_time_ms")?;
     let exchange = destination(change)?;
-    let key = (exchange.pack.id().to_owned(), ViewKind::Order, change.id);
+    let key = (exchange.pack().id().to_owned(), ViewKind::Order, change.id);
     let order = &mut change.after;
     if order.seats == 0 {
         order.set_state(JobOrderState::Closed);
@@ -58,7 +58,7 @@ pub(crate) async fn after_save(change: &mut Change<'_, JobOrder>) -> Result<(), 
     let historical = change.after.historical;
     let event = Event { time_ms: i64::try_from(time_ms).unwrap_or(i64::MAX), historical, ..Event::default() };
     let sources = Sources::new().with(&change.after).with(&employer).with(&event);
-    let (id, agreement) = (change.id, exchange.pack.id());
+    let (id, agreement) = (change.id, exchange.pack().id());
     issue_notice(change.work, change.core, exchange, notice, id, &sources, time_ms, historical)
         .await
         .map_err(|e| RegistryError::issue(e, agreement, notice, |_| format!("jobOrders/{id}")))?;
@@ -70,7 +70,7 @@ pub(crate) fn dress(order: &mut JobOrder, views: &[SharedView<'_>]) -> Result<()
     for (exchange, body) in views {
         let view: OrderView = decode(body, "view")?;
         order.seats_held = i32::try_from(view.held).unwrap_or(i32::MAX);
-        let doc = exchange.pack.read(&view.message_name, &view.message).unwrap_or_default();
+        let doc = exchange.pack().read(&view.message_name, &view.message).unwrap_or_default();
         order.employer_name = doc.text("employer.legal_name").unwrap_or_default().to_owned();
     }
     Ok(())
@@ -84,10 +84,10 @@ pub(crate) fn from_views(views: &[SharedView<'_>]) -> Result<Option<JobOrder>, R
 
 /// The order as it crossed; its name is not part of the view. None where no notice has come yet.
 pub(crate) fn from_view(exchange: &Exchange, view: &OrderView) -> Option<JobOrder> {
-    let doc = exchange.pack.read_kept(&view.message_name, &view.message)?;
+    let doc = exchange.pack().read_kept(&view.message_name, &view.message)?;
     let text = |path: &str| doc.text(path).unwrap_or_default().to_owned();
     Some(JobOrder {
-        agreement: exchange.pack.id().to_owned(),
+        agreement: exchange.pack().id().to_owned(),
         employer_name: text("employer.legal_name"),
         title: text("job_order.title"),
         occupation: terms::code(&doc, "job_order.occupation"),
@@ -109,8 +109,8 @@ fn languages(doc: &Doc) -> Vec<String> {
 
 /// What the notice carried of the agreement's own extension, put back into one.
 fn extension(exchange: &Exchange, view: &OrderView) -> Option<AgreementData> {
-    let plan = exchange.pack.message(&view.message_name)?;
-    let descriptor = exchange.pack.extension(Root::JobOrder)?;
+    let plan = exchange.pack().message(&view.message_name)?;
+    let descriptor = exchange.pack().extension(Root::JobOrder)?;
     let notice = DynamicMessage::decode(plan.descriptor.clone(), view.message.as_slice()).ok()?;
     let mut extension = DynamicMessage::new(descriptor.clone());
     for field in plan.fields.iter().filter(|field| notice.has_field(&field.field)) {
@@ -121,7 +121,7 @@ fn extension(exchange: &Exchange, view: &OrderView) -> Option<AgreementData> {
     }
     let type_url = format!("type.googleapis.com/{}", descriptor.full_name());
     let value = Some(Any { type_url, value: extension.encode_to_vec() });
-    Some(AgreementData { agreement: exchange.pack.id().to_owned(), value })
+    Some(AgreementData { agreement: exchange.pack().id().to_owned(), value })
 }
 
 /// Whether more changed than keys of other systems, which never cross.

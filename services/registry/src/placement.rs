@@ -87,7 +87,7 @@ impl Case {
     /// The placement `id`, as a job sees it.
     pub async fn load(work: &mut Work, core: &Core, id: Ref) -> Result<Self, RegistryError> {
         let keys: Vec<_> =
-            core.exchanges().iter().map(|ex| (ex.pack.id().to_owned(), ViewKind::Placement, id)).collect();
+            core.exchanges().iter().map(|ex| (ex.pack().id().to_owned(), ViewKind::Placement, id)).collect();
         work.load_views(&keys).await?;
         let row = work.resource((Kind::Placement, id)).await?;
         for (exchange, key) in core.exchanges().iter().zip(&keys) {
@@ -103,7 +103,7 @@ impl Case {
         let exchanges = core.exchanges();
         let first = Reads {
             resources: vec![(Kind::Placement, id)],
-            views: exchanges.iter().map(|ex| (ex.pack.id().to_owned(), ViewKind::Placement, id)).collect(),
+            views: exchanges.iter().map(|ex| (ex.pack().id().to_owned(), ViewKind::Placement, id)).collect(),
             subject_keys: exchanges.iter().flat_map(|ex| ex.key_subjects(id)).collect(),
             ..ticket.reads()
         };
@@ -118,7 +118,7 @@ impl Case {
 
     /// Whether the placement is the origin's alone still, or again: in a local state, with nothing undecided.
     pub fn is_local(&self) -> bool {
-        let lifecycle = self.exchange.pack.lifecycle();
+        let lifecycle = self.exchange.pack().lifecycle();
         let local = |state: StateId| {
             let mut acts = lifecycle.transitions.iter().filter(|act| act.is_local());
             state == lifecycle.initial || state == lifecycle.first_crossing || acts.any(|act| act.to == state)
@@ -146,7 +146,7 @@ impl Case {
     /// The party of a role.
     pub fn party(&self, by_origin: bool) -> &str {
         let role = if by_origin { Role::Origin } else { Role::Destination };
-        &self.exchange.pack.party(role).id
+        &self.exchange.pack().party(role).id
     }
 
     /// `placements/<uuid>`.
@@ -162,7 +162,7 @@ fn named(work: &Work, core: &Core, id: Ref) -> Reads {
     let kept = row.and_then(|row| decode::<Placement>(&row.body, "resource").ok()).unwrap_or_default();
     reads.resources.extend(rows_of(&kept));
     for exchange in core.exchanges() {
-        let agreement = exchange.pack.id();
+        let agreement = exchange.pack().id();
         let view = work.loaded_view(&(agreement.to_owned(), ViewKind::Placement, id));
         let Some(view) = view.and_then(|row| decode::<PlacementView>(&row.body, "view").ok()) else { continue };
         let chosen = |collection, name: &str| id_of(collection, name, "name").ok();

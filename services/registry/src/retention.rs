@@ -63,7 +63,7 @@ impl Registry {
         let ticket = Ticket::new(caller, "ErasePlacementParts", &request_id, &request)?;
         let placement = id_of(PLACEMENTS, &request.placement, "placement")?;
         let exchange = self.exchange_with(placement).await?;
-        if exchange.pack.retention().class(&request.retention_class).is_none() {
+        if exchange.pack().retention().class(&request.retention_class).is_none() {
             return Err(RegistryError::field("retention_class", "not a class of this agreement"));
         }
         let mut records = Vec::new();
@@ -172,7 +172,7 @@ impl Registry {
     pub async fn get_hold(&self, _caller: &Caller, request: GetHoldRequest) -> Result<Hold, RegistryError> {
         let (placement, id) = parse_hold(&request.name)?;
         let exchange = self.exchange_with(placement).await?;
-        let holds = hold::of(self.core().store().as_ref(), exchange.pack.id(), placement).await?;
+        let holds = hold::of(self.core().store().as_ref(), exchange.pack().id(), placement).await?;
         let hold = holds.iter().find(|hold| hold.id == id.0).ok_or(RegistryError::NotFound)?;
         Ok(self.shown_hold(placement, hold))
     }

@@ -117,7 +117,9 @@ pub(crate) fn agreement_data(core: &Core, of: Root, data: &[AgreementData]) -> R
         }
         match &entry.value {
             None => found.push(Violation::new(format!("{path}.value"), "required")),
-            Some(any) => found.extend(exchange.pack.check_extension(of, any).err().map(extension).unwrap_or_default()),
+            Some(any) => {
+                found.extend(exchange.pack().check_extension(of, any).err().map(extension).unwrap_or_default())
+            }
         }
     }
     if found.is_empty() { Ok(()) } else { Err(RegistryError::Invalid(found)) }

@@ -59,7 +59,7 @@ pub(crate) async fn views<'a>(
     id: Ref,
 ) -> Result<Vec<SharedView<'a>>, RegistryError> {
     let key = |agreement: &str| (agreement.to_owned(), kind, id);
-    let keys: Vec<_> = core.exchanges().iter().map(|ex| key(ex.pack.id())).collect();
+    let keys: Vec<_> = core.exchanges().iter().map(|ex| key(ex.pack().id())).collect();
     work.load_views(&keys).await?;
     let mut found = Vec::new();
     for (exchange, key) in core.exchanges().iter().zip(&keys) {

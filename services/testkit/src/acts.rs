@@ -141,7 +141,7 @@ impl Side {
     /// What the node answers.
     pub async fn order(&self, agreement: &str, order: &str, seats: i32, open: bool) -> Result<RecordId, IssueError> {
         let id = reference(order);
-        let order = records::job_order(&self.exchange(agreement).pack, id, seats, open);
+        let order = records::job_order(self.exchange(agreement).pack(), id, seats, open);
         let sources = Sources::new().with(&order).with(&records::employer());
         self.notice(agreement, "job_order", id, sources).await
     }

@@ -83,7 +83,7 @@ impl Dishonest {
     /// The record of `act` on `case`, built as an honest node would at disclosure stage `stage`.
     #[must_use]
     pub fn draft(&self, case: &Case, act: &str, kind: ActKind, number: u64, known: &str, stage: &str) -> Draft {
-        let pack = &self.exchange.pack;
+        let pack = self.exchange.pack();
         let stage = pack.lifecycle().stage(stage).unwrap();
         let sources = case.sources(START_MS);
         let part = |name: &std::sync::Arc<str>| Part {
@@ -131,7 +131,7 @@ impl Dishonest {
             issuer: self.exchange.own_node.clone(),
             recipient: self.exchange.partner_node.clone(),
             log_origin: self.exchange.own().origin.clone(),
-            agreement_digest: self.exchange.pack.digest().to_vec(),
+            agreement_digest: self.exchange.pack().digest().to_vec(),
             record_id,
             peer: Some(Position { epoch: 1, size: self.peer }),
             time_ms: START_MS,
@@ -190,7 +190,7 @@ impl Dishonest {
 
     /// What the victim holds.
     pub async fn ledger(&self) -> Ledger {
-        let exchange = self.victim.core.exchange(self.exchange.pack.id()).unwrap().clone();
+        let exchange = self.victim.core.exchange(self.exchange.pack().id()).unwrap().clone();
         self.victim.ledger(&exchange).await
     }
 
@@ -205,7 +205,7 @@ impl Dishonest {
             protocol: 1,
             session: vec![9; 16],
             node: self.exchange.own_node.clone(),
-            digests: vec![self.exchange.pack.digest().to_vec()],
+            digests: vec![self.exchange.pack().digest().to_vec()],
             ..self.hello().await
         };
         to_victim.send(Message::Hello(hello)).await.unwrap();

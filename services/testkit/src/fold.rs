@@ -175,7 +175,7 @@ impl Replay<'_> {
 
     fn act<'p>(&self, parts: &'p [Part]) -> Result<(&'p Part, String, Kind, Ref), String> {
         let lead = parts.first().ok_or("a record without parts")?;
-        let act = self.exchange.pack.lifecycle().act_of_lead(&lead.message_name).ok_or("no act has this lead")?;
+        let act = self.exchange.pack().lifecycle().act_of_lead(&lead.message_name).ok_or("no act has this lead")?;
         let kind = match lead.act_kind() {
             ActKind::Transition => Kind::Transition,
             ActKind::Proposal => Kind::Proposal,
@@ -194,8 +194,8 @@ fn subject(lead: &Part) -> Option<Ref> {
 /// The messages of an act, each of which must be disclosed by `stage`.
 fn content(exchange: &Exchange, parts: &[Part], stage: StageId) -> Result<Vec<Content>, String> {
     let one = |part: &Part| {
-        let message = exchange.pack.accept(&part.message_name, &part.message, stage).map_err(|e| e.to_string())?;
-        let doc = exchange.pack.semantic(&part.message_name, &message);
+        let message = exchange.pack().accept(&part.message_name, &part.message, stage).map_err(|e| e.to_string())?;
+        let doc = exchange.pack().semantic(&part.message_name, &message);
         Ok(Content { message_name: part.message_name.clone(), message: part.message.clone(), doc })
     };
     parts.iter().map(one).collect()

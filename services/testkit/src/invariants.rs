@@ -22,7 +22,7 @@ const ALL: u32 = 1_000_000;
 /// With what does not hold.
 pub async fn check(origin: &Books, destination: &Books) {
     for ours in origin.core.exchanges() {
-        let theirs = destination.core.exchange(ours.pack.id()).unwrap();
+        let theirs = destination.core.exchange(ours.pack().id()).unwrap();
         let here = Checked::new(origin, ours).await;
         let there = Checked::new(destination, theirs).await;
         copies(&here.ledger, &there.ledger);
@@ -155,7 +155,7 @@ fn roots<'e>(log: impl Iterator<Item = &'e Entry>) -> Vec<Hash> {
 
 /// What the node believes is what its logs say.
 async fn live(side: &Checked<'_>) {
-    let (world, agreement) = (&side.folded.world, side.exchange.pack.id());
+    let (world, agreement) = (&side.folded.world, side.exchange.pack().id());
     let node = &side.exchange.own_node;
     let placements: BTreeMap<Ref, PlacementView> = views(side, ViewKind::Placement).await;
     for (id, view) in &placements {
@@ -189,7 +189,7 @@ fn counted(orders: BTreeMap<Ref, OrderView>, seats: bool) -> BTreeMap<Ref, Order
 }
 
 async fn views<M: Message + Default>(side: &Checked<'_>, kind: ViewKind) -> BTreeMap<Ref, M> {
-    let rows = side.books.core.store().views(kind, side.exchange.pack.id(), "", None, ALL).await.unwrap();
+    let rows = side.books.core.store().views(kind, side.exchange.pack().id(), "", None, ALL).await.unwrap();
     rows.into_iter().map(|row| (row.key.2, M::decode(row.body.as_slice()).unwrap())).collect()
 }
 

@@ -128,7 +128,7 @@ impl Pair {
         let (origin, destination) = (self.origin.core.heads(), self.destination.core.heads());
         let (origin, destination) = (origin.borrow().clone(), destination.borrow().clone());
         self.origin.core.exchanges().iter().all(|ours| {
-            let theirs = self.destination.exchange(ours.pack.id());
+            let theirs = self.destination.exchange(ours.pack().id());
             holds(&origin[&ours.own().log], &destination[&theirs.peer().log])
                 && holds(&destination[&theirs.own().log], &origin[&ours.peer().log])
         })

@@ -114,15 +114,16 @@ pub async fn place(
     let now_ms = core.sealer.clock.now_ms();
     let hold = Hold { created_ms: now_ms, released_ms: 0, ..hold };
     check(exchange, &hold)?;
-    let view = (exchange.pack.id().to_owned(), ViewKind::Placement, placement);
+    let view = (exchange.pack().id().to_owned(), ViewKind::Placement, placement);
     core.store.view(&view).await?.ok_or(HoldError::NotFound)?;
-    let known = Holds { holds: of(core.store.as_ref(), exchange.pack.id(), placement).await? };
+    let known = Holds { holds: of(core.store.as_ref(), exchange.pack().id(), placement).await? };
     if let Some(known) = known.room_for(&hold)? {
         return Ok(known);
     }
     // In the ledger first: one hold too many is safe, one too few is not.
     append(core, restore::hold_line(exchange, placement, &hold)).await?;
-    let (path, id, asked) = (path(exchange.pack.id(), placement), Ref::from_slice(&hold.id).unwrap_or_default(), hold);
+    let (path, id, asked) =
+        (path(exchange.pack().id(), placement), Ref::from_slice(&hold.id).unwrap_or_default(), hold);
     let placed = core.write_as(actor, move |work| {
         async move {
             work.note(Deed::Held, [(Kind::Placement, placement)]);
@@ -159,7 +160,7 @@ pub async fn release(
     id: Ref,
 ) -> Result<Hold, HoldError> {
     let now_ms = core.sealer.clock.now_ms();
-    let path = path(exchange.pack.id(), placement);
+    let path = path(exchange.pack().id(), placement);
     let released = core
         .write_as::<_, HoldError, _>(actor, move |work| {
             async move {
@@ -202,7 +203,7 @@ pub async fn list(
     after: Option<Ref>,
     limit: u32,
 ) -> Result<Vec<(Ref, Vec<Hold>)>, StoreError> {
-    let prefix = format!("{HOLDS}{}/", exchange.pack.id());
+    let prefix = format!("{HOLDS}{}/", exchange.pack().id());
     let after = after.map(|id| format!("{prefix}{id}")).unwrap_or_default();
     let mut found = Vec::new();
     for row in core.store.states(&prefix, &after, limit).await? {
@@ -220,7 +221,7 @@ pub(crate) async fn stands(
     class: &str,
     now_ms: u64,
 ) -> Result<bool, StoreError> {
-    let all = load(work, &path(exchange.pack.id(), placement)).await?;
+    let all = load(work, &path(exchange.pack().id(), placement)).await?;
     Ok(all.holds.iter().any(|hold| hold.keeps(class, now_ms)))
 }
 
@@ -234,7 +235,7 @@ fn decode(body: &[u8]) -> Result<Holds, StoreError> {
 }
 
 fn check(exchange: &Exchange, hold: &Hold) -> Result<(), HoldError> {
-    let rules = exchange.pack.retention();
+    let rules = exchange.pack().retention();
     if !rules.is_hold_ground(&hold.ground) {
         return Err(HoldError::Ground);
     }

@@ -25,7 +25,7 @@ const MAX_PLACEMENTS: u32 = 1024;
 pub(super) async fn of_placement(core: &Arc<Core>, exchange: &Arc<Exchange>, due: &Due) -> Result<(), StoreError> {
     let worker = worker(core, due.placement).await?;
     let (path, placement, due_ms) =
-        (done_path(&exchange.pack, JOURNAL_CLASS, due.placement), due.placement, due.due_ms);
+        (done_path(exchange.pack(), JOURNAL_CLASS, due.placement), due.placement, due.due_ms);
     let erased = core.write::<_, StoreError, _>(move |work| {
         async move {
             journal::erase(work, (Kind::Placement, placement)).await?;
@@ -60,11 +60,11 @@ async fn worker(core: &Core, placement: Ref) -> Result<Option<Ref>, StoreError> 
 
 async fn erased(core: &Core, placement: Ref) -> Result<bool, StoreError> {
     for exchange in core.exchanges() {
-        let key = (exchange.pack.id().to_owned(), ViewKind::Placement, placement);
+        let key = (exchange.pack().id().to_owned(), ViewKind::Placement, placement);
         let Some(row) = core.store.view(&key).await? else { continue };
         let view = PlacementView::decode(row.body.as_slice()).map_err(|_| StoreError::Corrupt("view"))?;
-        return match last_ms(&exchange.pack, &view) {
-            Some(last) => is_done(core.store.as_ref(), &exchange.pack, JOURNAL_CLASS, placement, last).await,
+        return match last_ms(exchange.pack(), &view) {
+            Some(last) => is_done(core.store.as_ref(), exchange.pack(), JOURNAL_CLASS, placement, last).await,
             None => Ok(false),
         };
     }
@@ -73,7 +73,7 @@ async fn erased(core: &Core, placement: Ref) -> Result<bool, StoreError> {
 
 /// Erases the periods of the journal that are over for longer than any agreement keeps what ends.
 pub(super) async fn periods(core: &Arc<Core>) -> Result<(), StoreError> {
-    let rules = core.exchanges().iter().flat_map(|exchange| exchange.pack.retention().classes.values());
+    let rules = core.exchanges().iter().flat_map(|exchange| exchange.pack().retention().classes.values());
     let Some(months) = rules.map(|rule| rule.months).max().filter(|months| *months > 0) else { return Ok(()) };
     let now_ms = core.sealer.clock.now_ms();
     let Some(mut period) = next(core).await? else { return Ok(()) };

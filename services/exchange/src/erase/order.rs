@@ -100,7 +100,7 @@ pub async fn order(
     which: Which<'_>,
     ground: &str,
 ) -> Result<Vec<Ordered>, EraseError> {
-    if !exchange.pack.retention().is_ground(ground) {
+    if !exchange.pack().retention().is_ground(ground) {
         return Err(EraseError::Ground);
     }
     let mut world = World::default();
@@ -160,7 +160,7 @@ async fn one(
     which: Which<'_>,
     ground: &str,
 ) -> Result<Option<Ordered>, EraseError> {
-    let path = state::path(ORDERED, exchange.pack.id(), record.id, part);
+    let path = state::path(ORDERED, exchange.pack().id(), record.id, part);
     if let Some(row) = work.state(&path).await? {
         let known = Ordered::decode(row.body.as_slice()).map_err(|_| StoreError::Corrupt("state"))?;
         return Ok(Some(known).filter(|known| !matches!(which, Which::Class(class) if class != known.class)));
@@ -190,7 +190,7 @@ async fn one(
     let body = Body::Erase(Erase { record_id: record.id.0.to_vec(), part, ground: ground.to_owned() });
     stage_statement(work, &core.sealer, exchange, erase_id, body, None, Vec::new())?;
     let ordered = Ordered {
-        agreement: exchange.pack.id().to_owned(),
+        agreement: exchange.pack().id().to_owned(),
         record_id: record.id.0.to_vec(),
         part,
         subject: head.and_then(|head| head.subject).map(subject_name).unwrap_or_default(),
@@ -239,7 +239,7 @@ pub async fn progress(core: &Core, exchange: &Exchange, ordered: &Ordered) -> Re
     let places = core.store.record(id).await?;
     let settled = |log, index| logs.iter().any(|row| row.id == log && row.own && index < row.settled);
     let delivered = places.iter().any(|(log, index)| settled(*log, *index));
-    let days = u64::from(exchange.pack.retention().erase_answer_days);
+    let days = u64::from(exchange.pack().retention().erase_answer_days);
     let deadline = ordered.ordered_ms.saturating_add(days * 86_400_000);
     Ok(match ordered.answer.as_str() {
         "ERASED" if delivered => Progress::Erased,
@@ -260,7 +260,7 @@ pub async fn ordered(
     record: RecordId,
     part: u32,
 ) -> Result<Option<Ordered>, StoreError> {
-    let row = core.store.state(&state::path(ORDERED, exchange.pack.id(), record, part)).await?;
+    let row = core.store.state(&state::path(ORDERED, exchange.pack().id(), record, part)).await?;
     row.map(|row| Ordered::decode(row.body.as_slice()).map_err(|_| StoreError::Corrupt("state"))).transpose()
 }
 
@@ -274,8 +274,8 @@ pub async fn list(
     after: Option<(RecordId, u32)>,
     limit: u32,
 ) -> Result<Vec<Ordered>, StoreError> {
-    let prefix = format!("{ORDERED}{}/", exchange.pack.id());
-    let after = after.map(|(id, part)| state::path(ORDERED, exchange.pack.id(), id, part)).unwrap_or_default();
+    let prefix = format!("{ORDERED}{}/", exchange.pack().id());
+    let after = after.map(|(id, part)| state::path(ORDERED, exchange.pack().id(), id, part)).unwrap_or_default();
     let rows = core.store.states(&prefix, &after, limit).await?;
     let decode = |body: &[u8]| Ordered::decode(body).map_err(|_| StoreError::Corrupt("state"));
     rows.iter().map(|row| decode(&row.body)).collect()

@@ -58,7 +58,7 @@ pub(crate) fn erased_line(
         Line::Ordered(ground) => format!(" {ground}"),
     };
     let own = exchange.own_lanes().iter().any(|lane| lane.log == place.log);
-    let (word, agreement) = (if own { OWN } else { PEER }, exchange.pack.id());
+    let (word, agreement) = (if own { OWN } else { PEER }, exchange.pack().id());
     let (record, name) = (hex::encode(found.head.record_id.0), found.message_name().unwrap_or("-"));
     Some(format!("{word} {agreement} {record} {} {name} {now_ms}{ground}", place.part))
 }
@@ -71,13 +71,13 @@ pub(crate) fn shredded_line(key: [u8; 16]) -> String {
 /// The line of a hold.
 pub(crate) fn hold_line(exchange: &Exchange, placement: Ref, hold: &Hold) -> String {
     let class = if hold.class.is_empty() { "-" } else { &hold.class };
-    let (agreement, id) = (exchange.pack.id(), hex::encode(&hold.id));
+    let (agreement, id) = (exchange.pack().id(), hex::encode(&hold.id));
     format!("hold {agreement} {placement} {id} {class} {} {} {}", hold.ground, hold.created_ms, hold.expires_ms)
 }
 
 /// The line of a hold's release.
 pub(crate) fn release_line(exchange: &Exchange, placement: Ref, id: Ref, now_ms: u64) -> String {
-    format!("release {} {placement} {} {now_ms}", exchange.pack.id(), hex::encode(id.0))
+    format!("release {} {placement} {} {now_ms}", exchange.pack().id(), hex::encode(id.0))
 }
 
 /// Where the ledger and the vault stand now.
@@ -246,7 +246,7 @@ async fn erase_again(core: &Arc<Core>, chunk: &[Gone]) -> Result<(), StoreError>
                 others.push(place);
                 continue;
             };
-            let entry = found.entry(exchange.pack.id().to_owned());
+            let entry = found.entry(exchange.pack().id().to_owned());
             entry.or_insert_with(|| (exchange.clone(), Vec::new())).1.push(place);
         }
     }

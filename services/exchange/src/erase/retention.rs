@@ -73,7 +73,7 @@ pub async fn pass(core: &Arc<Core>) -> Result<(), StoreError> {
 /// # Errors
 /// The database's.
 pub async fn due(core: &Core, exchange: &Exchange) -> Result<Vec<Due>, StoreError> {
-    due_in(core.store.as_ref(), &exchange.pack, core.sealer.clock.now_ms()).await
+    due_in(core.store.as_ref(), exchange.pack(), core.sealer.clock.now_ms()).await
 }
 
 /// As [`due`], from a database that no node need have open.
@@ -187,7 +187,7 @@ async fn enforce(core: &Arc<Core>, exchange: &Arc<Exchange>, due: &Due) -> Resul
                     Err(EraseError::NotFound) => {}
                     Err(error) => return Err(error),
                 }
-                let path = done_path(&job_exchange.pack, &due.class, due.placement);
+                let path = done_path(job_exchange.pack(), &due.class, due.placement);
                 work.put_state(&path, Some(due.due_ms.to_be_bytes().to_vec()));
                 Ok(())
             }
@@ -213,7 +213,7 @@ pub async fn own_records(core: &Core, exchange: &Exchange, placement: Ref) -> Re
         let rows = core.store.events(placement, after, PAGE).await?;
         let Some(last) = rows.last() else { return Ok(found) };
         after = last.ordinal;
-        for row in rows.iter().filter(|row| row.agreement == exchange.pack.id()) {
+        for row in rows.iter().filter(|row| row.agreement == exchange.pack().id()) {
             let event = PlacementEvent::decode(row.body.as_slice()).map_err(|_| StoreError::Corrupt("event"))?;
             let own = event.party == exchange.own_party && event.act != "decision";
             let id = hex::decode(&event.record_id).ok().and_then(|id| Ref::from_slice(&id).ok());

@@ -79,7 +79,8 @@ pub(crate) fn learn(exchange: &Exchange, lane: &Lane, body: &Body, known: &mut K
             let roots = [&exchange.partner_roots, &exchange.own_roots];
             let said = roots.into_iter().find_map(|roots| verify_ratify(ratify, roots).ok());
             let said = said.filter(|s| {
-                s.digest == exchange.pack.digest() && exchange.ratifications.iter().any(|(party, _)| party == s.party())
+                s.digest == exchange.pack().digest()
+                    && exchange.ratifications().iter().any(|(party, _)| party == s.party())
             });
             if let Some(said) = said
                 && !known.ratified.iter().any(|p| p == said.party())
@@ -88,8 +89,8 @@ pub(crate) fn learn(exchange: &Exchange, lane: &Lane, body: &Body, known: &mut K
             }
         }
         Body::Activate(activate) => {
-            let both = exchange.pack.parties().iter().all(|p| known.ratified.contains(&p.id));
-            known.active |= both && activate.digest == exchange.pack.digest();
+            let both = exchange.pack().parties().iter().all(|p| known.ratified.contains(&p.id));
+            known.active |= both && activate.digest == exchange.pack().digest();
         }
         _ => tracing::warn!(origin = %lane.origin, "an entry of a kind that this version does not apply"),
     }
@@ -192,7 +193,7 @@ fn decision_event(
         }),
         ..PlacementEvent::default()
     };
-    let agreement = exchange.pack.id().to_owned();
+    let agreement = exchange.pack().id().to_owned();
     work.push_event(EventRow { ordinal: 0, agreement, placement, body: event.encode_to_vec() });
 }
 
@@ -207,7 +208,7 @@ pub(crate) fn event(
 ) {
     let Some(lead) = form.parts.first() else { return };
     let Some(Subject { kind: ViewKind::Placement, id }) = subject_of(&lead.subject_ref) else { return };
-    let lifecycle = exchange.pack.lifecycle();
+    let lifecycle = exchange.pack().lifecycle();
     let act = lifecycle.act_of_lead(&lead.message_name).map(|a| a.name().to_owned()).unwrap_or_default();
     let to = lifecycle.transition(&act).map(|t| lifecycle.state_name(t.to).to_owned()).unwrap_or_default();
     let event = PlacementEvent {
@@ -227,6 +228,6 @@ pub(crate) fn event(
         }),
         act,
     };
-    let agreement = exchange.pack.id().to_owned();
+    let agreement = exchange.pack().id().to_owned();
     work.push_event(EventRow { ordinal: 0, agreement, placement: id, body: event.encode_to_vec() });
 }

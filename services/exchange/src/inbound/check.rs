@@ -133,7 +133,7 @@ fn read_parts(
 /// A RECORD has at least one part; all are of one act on one subject, under the statement's own digest.
 fn record_form(exchange: &Exchange, statement: &Statement, parts: &[Part]) -> Result<(), &'static str> {
     let lead = parts.first().ok_or("SCHEMA")?;
-    if statement.agreement_digest != exchange.pack.digest() {
+    if statement.agreement_digest != exchange.pack().digest() {
         return Err("NOT_IN_FORCE");
     }
     let same = parts.iter().all(|p| {
@@ -141,9 +141,9 @@ fn record_form(exchange: &Exchange, statement: &Statement, parts: &[Part]) -> Re
             && p.subject_ref == lead.subject_ref
             && p.act_kind == lead.act_kind
             && p.placement_sequence == lead.placement_sequence
-            && p.retention_class == exchange.pack.class_of(&p.message_name)
+            && p.retention_class == exchange.pack().class_of(&p.message_name)
     });
-    let act = exchange.pack.lifecycle().act_of_lead(&lead.message_name).ok_or("SCHEMA")?;
+    let act = exchange.pack().lifecycle().act_of_lead(&lead.message_name).ok_or("SCHEMA")?;
     let messages = parts.iter().map(|p| p.message_name.as_str());
     let complete = messages.eq(act.messages().iter().map(|m| m.as_ref()));
     let known = subject_of(&lead.subject_ref).is_some() && kind_of(lead).is_some();

@@ -107,7 +107,7 @@ fn detail(exchange: &Exchange, refused: &[(&Verdict, &Refused)]) -> Part {
         RejectDetail { index: verdict.index, gate: why.gate.clone(), field_paths }
     });
     Part {
-        agreement_digest: exchange.pack.digest().to_vec(),
+        agreement_digest: exchange.pack().digest().to_vec(),
         message_name: DETAIL.to_owned(),
         retention_class: CLASS.to_owned(),
         message: OutcomeDetail { rejects: rejects.collect() }.encode_to_vec(),

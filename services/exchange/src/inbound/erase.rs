@@ -87,10 +87,10 @@ async fn judge(
     if places.is_empty() {
         return Ok((REFUSED, "NOT_FOUND"));
     }
-    if !exchange.pack.retention().is_ground(&order.ground) {
+    if !exchange.pack().retention().is_ground(&order.ground) {
         return Ok((REFUSED, "GROUND"));
     }
-    let path = state::path(DUE, exchange.pack.id(), id, order.part);
+    let path = state::path(DUE, exchange.pack().id(), id, order.part);
     let keeps = keeps(work, core, exchange, world, &places).await?;
     if keeps == Kept::Free {
         note(work, &places).await?;
@@ -155,7 +155,7 @@ pub(crate) async fn answered(
     exchange: &Exchange,
     said: &EraseAnswer,
 ) -> Result<(), StoreError> {
-    let known = record_id(&said.record_id).map(|id| state::path(ORDERED, exchange.pack.id(), id, said.part));
+    let known = record_id(&said.record_id).map(|id| state::path(ORDERED, exchange.pack().id(), id, said.part));
     let row = match &known {
         Some(path) => work.state(path).await?,
         None => None,
@@ -177,7 +177,7 @@ pub(crate) async fn answered(
 
 /// Carries out what was put off and nothing keeps any more, and answers ERASED unasked.
 pub(crate) async fn settle_due(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Result<(), StoreError> {
-    let prefix = format!("{DUE}{}/", exchange.pack.id());
+    let prefix = format!("{DUE}{}/", exchange.pack().id());
     let mut after = String::new();
     loop {
         let rows = core.store.states(&prefix, &after, PASS).await?;

@@ -237,7 +237,7 @@ fn record(
 fn verdict(exchange: &Exchange, world: &mut World, entry: &Checked, form: &Form) -> Result<(), decide::Refused> {
     let engine = exchange.engine();
     let lead = form.parts.first().ok_or_else(|| decide::Refused::plain("SCHEMA"))?;
-    let act = exchange.pack.lifecycle().act_of_lead(&lead.message_name);
+    let act = exchange.pack().lifecycle().act_of_lead(&lead.message_name);
     let act = act.ok_or_else(|| decide::Refused::plain("SCHEMA"))?.name();
     let (kind, subject) = (kind_of(lead), subject_of(&lead.subject_ref));
     let (Some(kind), Some(subject)) = (kind, subject) else { return Err(decide::Refused::plain("SCHEMA")) };
@@ -270,9 +270,9 @@ fn content(
     parts
         .iter()
         .map(|part| {
-            let message = exchange.pack.accept(&part.message_name, &part.message, stage);
+            let message = exchange.pack().accept(&part.message_name, &part.message, stage);
             let message = message.map_err(|error| decide::Refused::of_message(&error))?;
-            let doc = exchange.pack.semantic(&part.message_name, &message);
+            let doc = exchange.pack().semantic(&part.message_name, &message);
             Ok(Content { message_name: part.message_name.clone(), message: part.message.clone(), doc })
         })
         .collect()
@@ -306,7 +306,7 @@ async fn load_subjects(work: &mut Work, exchange: &Exchange, checked: &[Checked]
                 Some(Subject { kind: ViewKind::Agency, id }) => agencies.push(id),
                 None => {}
             }
-            if let Some(doc) = exchange.pack.read(&part.message_name, &part.message) {
+            if let Some(doc) = exchange.pack().read(&part.message_name, &part.message) {
                 let (more_orders, more_agencies) = named_in(&doc);
                 orders.extend(more_orders);
                 agencies.extend(more_agencies);

@@ -111,7 +111,7 @@ pub(super) async fn disclosure<T>(
         // Without a leading part that says what the record is about nothing has been disclosed.
         let (stage, act) = match (parts.first(), subject) {
             (Some(Screened::Keep { part: lead, .. }), Some(subject)) => {
-                let act = exchange.pack.lifecycle().act_of_lead(&lead.message_name);
+                let act = exchange.pack().lifecycle().act_of_lead(&lead.message_name);
                 (latest_stage(exchange, &world, subject.id, lead), act)
             }
             _ => (StageId::FIRST, None),
@@ -133,13 +133,13 @@ pub(super) async fn disclosure<T>(
 fn record_part(exchange: &Exchange, part: &Part, stage: StageId) -> Result<(), &'static str> {
     let header = subject_of(&part.subject_ref).is_some()
         && matches!(part.supersedes.len(), 0 | 16)
-        && part.agreement_digest == exchange.pack.digest()
-        && part.retention_class == exchange.pack.class_of(&part.message_name)
-        && (part.known_state.is_empty() || exchange.pack.lifecycle().state(&part.known_state).is_some());
+        && part.agreement_digest == exchange.pack().digest()
+        && part.retention_class == exchange.pack().class_of(&part.message_name)
+        && (part.known_state.is_empty() || exchange.pack().lifecycle().state(&part.known_state).is_some());
     if !header {
         return Err("SCHEMA");
     }
-    let disclosed = exchange.pack.disclosed(&part.message_name, &part.message, stage);
+    let disclosed = exchange.pack().disclosed(&part.message_name, &part.message, stage);
     disclosed.map(drop).map_err(|error| error.code())
 }
 
@@ -166,7 +166,7 @@ fn fits_outcome(statement: &Statement, part: &Part) -> bool {
 /// may stand in the same batch, and the issuer's own ones that may stand in the log before it.
 fn latest_stage(exchange: &Exchange, world: &World, placement: Ref, lead: &Part) -> StageId {
     let engine = exchange.engine();
-    let lifecycle = exchange.pack.lifecycle();
+    let lifecycle = exchange.pack().lifecycle();
     let issuer = exchange.me.other();
     let view = world.placement(placement);
     let pending = view.map(|view| view.pending.as_slice()).unwrap_or_default();
@@ -190,7 +190,7 @@ fn latest_stage(exchange: &Exchange, world: &World, placement: Ref, lead: &Part)
 
 /// These states and those to which the issuer alone may have moved on from them.
 fn reachable(exchange: &Exchange, mut states: Vec<StateId>) -> Vec<StateId> {
-    let lifecycle = exchange.pack.lifecycle();
+    let lifecycle = exchange.pack().lifecycle();
     let issuer = exchange.me.other();
     let mut at = 0;
     while let Some(state) = states.get(at).copied() {

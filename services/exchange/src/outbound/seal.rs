@@ -149,7 +149,7 @@ pub(crate) async fn data_key_of(work: &mut Work, sealer: &Sealer, subject: Ref) 
 impl Exchange {
     /// Under what the data keys of parts about `subject` stand, one for each retention class of the agreement.
     pub fn key_subjects(&self, subject: Ref) -> impl Iterator<Item = Ref> {
-        self.pack.retention().classes.keys().map(move |class| keyed(subject, class))
+        self.pack().retention().classes.keys().map(move |class| keyed(subject, class))
     }
 }
 
@@ -186,7 +186,11 @@ pub(crate) fn stage_at(
         issuer: exchange.own_node.clone(),
         recipient: exchange.partner_node.clone(),
         log_origin: own.origin.clone(),
-        agreement_digest: if matches!(body, Body::EpochOpen(_)) { Vec::new() } else { exchange.pack.digest().to_vec() },
+        agreement_digest: if matches!(body, Body::EpochOpen(_)) {
+            Vec::new()
+        } else {
+            exchange.pack().digest().to_vec()
+        },
         record_id: record_id.0.to_vec(),
         peer: Some(peer),
         time_ms: sealer.clock.now_ms(),

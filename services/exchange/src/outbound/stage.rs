@@ -60,7 +60,7 @@ pub async fn issue_act(
     let mut world = load_world(work, exchange, &[request.placement], &[], &[]).await?;
     let prepared = exchange.engine().prepare(&world, request.placement, request.act)?;
     let names = messages_of(exchange, request.act);
-    let content = project(&exchange.pack, names.iter().map(String::as_str), request.sources, prepared.stage)?;
+    let content = project(exchange.pack(), names.iter().map(String::as_str), request.sources, prepared.stage)?;
     load_named(work, exchange, &mut world, &content).await?;
     exchange.engine().permit(&world, &prepared, &content, &request.local)?;
 
@@ -95,7 +95,7 @@ pub async fn issue_notice(
 ) -> Result<RecordId, IssueError> {
     unfrozen(work, exchange)?;
     let def = exchange
-        .pack
+        .pack()
         .lifecycle()
         .notice(notice)
         .filter(|n| n.by.contains(&exchange.me))
@@ -104,7 +104,7 @@ pub async fn issue_notice(
         convenio_agreement::lifecycle::Subject::JobOrders => (ViewKind::Order, vec![subject], Vec::new()),
         convenio_agreement::lifecycle::Subject::Agencies => (ViewKind::Agency, Vec::new(), vec![subject]),
     };
-    let content = project(&exchange.pack, [def.message.as_ref()], sources, StageId::FIRST)?;
+    let content = project(exchange.pack(), [def.message.as_ref()], sources, StageId::FIRST)?;
     let mut world = load_world(work, exchange, &[], &orders, &agencies).await?;
     let record_id = fresh_record_id(&core.sealer);
     let name = format!("{}/{subject}", def.subject.collection());
@@ -143,7 +143,7 @@ fn unfrozen(work: &Work, exchange: &Exchange) -> Result<(), IssueError> {
 }
 
 fn messages_of(exchange: &Exchange, act: &str) -> Vec<String> {
-    let act = exchange.pack.lifecycle().act(act);
+    let act = exchange.pack().lifecycle().act(act);
     act.map(|a| a.messages().iter().map(|m| m.to_string()).collect()).unwrap_or_default()
 }
 
@@ -183,9 +183,9 @@ fn parts_of(exchange: &Exchange, prepared: &Prepared, content: &[Content], reque
 
 fn part_of(exchange: &Exchange, content: &Content) -> Part {
     Part {
-        agreement_digest: exchange.pack.digest().to_vec(),
+        agreement_digest: exchange.pack().digest().to_vec(),
         message_name: content.message_name.clone(),
-        retention_class: exchange.pack.class_of(&content.message_name).to_owned(),
+        retention_class: exchange.pack().class_of(&content.message_name).to_owned(),
         message: content.message.clone(),
         ..Part::default()
     }
@@ -211,6 +211,6 @@ fn push_event(
         decision: String::new(),
         rejection: None,
     };
-    let agreement = exchange.pack.id().to_owned();
+    let agreement = exchange.pack().id().to_owned();
     work.push_event(EventRow { ordinal: 0, agreement, placement: prepared.placement, body: event.encode_to_vec() });
 }

@@ -110,7 +110,7 @@ impl Recovering {
     #[must_use]
     pub fn request(&self, given: &Recovery, reason: &str) -> RecoveryRequest {
         RecoveryRequest {
-            agreement: self.exchange.pack.id().to_owned(),
+            agreement: self.exchange.pack().id().to_owned(),
             party: self.exchange.own_party.clone(),
             node: self.exchange.own_node.clone(),
             partner: self.exchange.partner_node.clone(),
@@ -175,7 +175,7 @@ impl Recovering {
 
     /// A refill begins. What an earlier one left that broke off was never verified and goes.
     async fn began(&self, opening: &RefillOpening) -> Result<(), StoreError> {
-        let (key, state) = (refilled(self.exchange.pack.id()), Refill::of(opening));
+        let (key, state) = (refilled(self.exchange.pack().id()), Refill::of(opening));
         let (own, peer) = (self.exchange.own_lanes(), self.exchange.peer_lanes());
         let begun = self.core.write::<_, StoreError, _>(move |work| {
             own.iter().chain(peer.iter()).for_each(|lane| work.cut(lane.log));
@@ -187,7 +187,7 @@ impl Recovering {
 
     /// Everything was refilled and replayed; `judged` is how far the mirrored own log had judged the partner's.
     async fn done(&self, opening: &RefillOpening, judged: At) -> Result<(), StoreError> {
-        let key = refilled(self.exchange.pack.id());
+        let key = refilled(self.exchange.pack().id());
         let state = Refill { done: true, peer_epoch: judged.0, peer_size: judged.1, ..Refill::of(opening) };
         let kept = self.core.write::<_, StoreError, _>(move |work| {
             work.put_state(&key, Some(state.encode_to_vec()));

@@ -93,7 +93,7 @@ impl Erasures {
     }
 
     async fn keep(self, core: &Core, exchange: &Arc<Exchange>) -> Result<(), StoreError> {
-        let agreement = exchange.pack.id();
+        let agreement = exchange.pack().id();
         let mut known: Vec<(String, Option<Vec<u8>>)> = Vec::new();
         for ((id, part), order) in self.orders {
             let path = state::path(ORDERED, agreement, id, part);
@@ -195,7 +195,7 @@ pub(super) struct Lost {
 
 /// Own orders that must be given again.
 pub(super) async fn lost(core: &Core, exchange: &Exchange) -> Result<Vec<Lost>, StoreError> {
-    let agreement = exchange.pack.id();
+    let agreement = exchange.pack().id();
     let mut found = BTreeMap::new();
     for order in crate::erase::restore::orders(core, agreement)? {
         let path = state::path(ORDERED, agreement, order.record, order.part);

@@ -185,8 +185,8 @@ impl<'a> Replay<'a> {
             self.exchange.engine().apply_peer(&mut self.world, &incoming);
         }
         if kind != Kind::Notice {
-            let to = self.exchange.pack.lifecycle().transition(&act);
-            let to_state = to.map(|t| self.exchange.pack.lifecycle().state_name(t.to).to_owned()).unwrap_or_default();
+            let to = self.exchange.pack().lifecycle().transition(&act);
+            let to_state = to.map(|t| self.exchange.pack().lifecycle().state_name(t.to).to_owned()).unwrap_or_default();
             let decision = if reason.is_some() { "REJECTED" } else { "ACCEPTED" }.to_owned();
             let rejection = reason.map(|reason| Rejection { act: act.clone(), reason, ..Rejection::default() });
             let event = self.event(&self.exchange.partner_party, &act, step, lead);
@@ -263,13 +263,13 @@ impl<'a> Replay<'a> {
     }
 
     fn push(&mut self, placement: Ref, event: PlacementEvent) {
-        let agreement = self.exchange.pack.id().to_owned();
+        let agreement = self.exchange.pack().id().to_owned();
         self.sums.events.push(EventRow { ordinal: 0, agreement, placement, body: event.encode_to_vec() });
     }
 
     fn act<'p>(&self, parts: &'p [Part]) -> Option<(&'p Part, String, Kind, Ref)> {
         let lead = parts.first()?;
-        let act = self.exchange.pack.lifecycle().act_of_lead(&lead.message_name)?.name().to_owned();
+        let act = self.exchange.pack().lifecycle().act_of_lead(&lead.message_name)?.name().to_owned();
         Some((lead, act, kind_of(lead)?, subject_of(&lead.subject_ref)?.id))
     }
 }
@@ -285,8 +285,8 @@ fn entangled(sums: &mut Sums, exchange: &Exchange, note: &[u8]) {
 
 fn contents(exchange: &Exchange, parts: &[Part], stage: StageId) -> Option<Vec<Content>> {
     let one = |part: &Part| {
-        let message = exchange.pack.accept(&part.message_name, &part.message, stage).ok()?;
-        let doc = exchange.pack.semantic(&part.message_name, &message);
+        let message = exchange.pack().accept(&part.message_name, &part.message, stage).ok()?;
+        let doc = exchange.pack().semantic(&part.message_name, &message);
         Some(Content { message_name: part.message_name.clone(), message: part.message.clone(), doc })
     };
     parts.iter().map(one).collect()

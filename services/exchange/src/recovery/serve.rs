@@ -65,7 +65,7 @@ impl Core {
                 let mut known = standing(work, &of).await?;
                 known.challenge = given;
                 known.expires_ms = core.sealer.clock.now_ms() + CHALLENGE_MS;
-                work.put_state(&served(of.pack.id(), &of.partner_node), Some(known.encode_to_vec()));
+                work.put_state(&served(of.pack().id(), &of.partner_node), Some(known.encode_to_vec()));
                 Ok(known.honoured + 1)
             }
             .boxed()
@@ -136,13 +136,13 @@ impl Core {
 }
 
 async fn standing(work: &mut Work, exchange: &Exchange) -> Result<Served, StoreError> {
-    let state = work.state(&served(exchange.pack.id(), &exchange.partner_node)).await?;
+    let state = work.state(&served(exchange.pack().id(), &exchange.partner_node)).await?;
     state.map_or(Ok(Served::default()), |row| read(&row.body))
 }
 
 /// Whether this is a mirror of the partner's log of some epoch.
 fn of_partner(exchange: &Exchange, row: &LogRow) -> bool {
-    !row.own && row.agreement == exchange.pack.id() && row.partner == exchange.partner_node
+    !row.own && row.agreement == exchange.pack().id() && row.partner == exchange.partner_node
 }
 
 /// Closes the caller's epoch and makes the mirror of the next; changes nothing if this very request was honoured before and the
@@ -171,11 +171,11 @@ async fn close(
         return Err(ServeError::Field("log_origin"));
     }
     let id = work.logs().map(|log| log.id).max().unwrap_or(0) + 1;
-    let next = new_log(id, &exchange.own_node, exchange.pack.id(), &exchange.partner_node, false, row.epoch + 1);
+    let next = new_log(id, &exchange.own_node, exchange.pack().id(), &exchange.partner_node, false, row.epoch + 1);
     work.put_log(LogRow { closed: true, ..row });
     work.put_log(next);
     known = Served { honoured: said.number, challenge: Vec::new(), expires_ms: 0, last: digest };
-    work.put_state(&served(exchange.pack.id(), &exchange.partner_node), Some(known.encode_to_vec()));
+    work.put_state(&served(exchange.pack().id(), &exchange.partner_node), Some(known.encode_to_vec()));
     Ok(())
 }
 

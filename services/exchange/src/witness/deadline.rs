@@ -34,7 +34,7 @@ pub struct Coverage {
 /// The database's.
 pub async fn coverage(core: &Core, exchange: &Exchange, log: &LogRow) -> Result<Coverage, StoreError> {
     let now = core.clock().now_ms();
-    let deadline = u64::from(exchange.pack.config().cosign_deadline_hours) * 3_600_000;
+    let deadline = u64::from(exchange.pack().config().cosign_deadline_hours) * 3_600_000;
     let cosigned_ms = mirror_time(exchange, &log.cosigned).unwrap_or(0) * 1000;
     let waits = waits_since(core, log, log.cosigned_size).await?;
     let stale = cosigned_ms > 0 && now > cosigned_ms.saturating_add(deadline);
@@ -47,7 +47,7 @@ pub async fn coverage(core: &Core, exchange: &Exchange, log: &LogRow) -> Result<
 /// # Errors
 /// The database's.
 pub async fn quorum_met(core: &Core, exchange: &Exchange, log: &LogRow) -> Result<bool, StoreError> {
-    let WitnessPolicy::Required { quorum, witnesses } = exchange.pack.witness_policy() else { return Ok(true) };
+    let WitnessPolicy::Required { quorum, witnesses } = exchange.pack().witness_policy() else { return Ok(true) };
     let notes = cosigned(core.store.as_ref(), &log.origin).await?;
     let size = |witness: &convenio_agreement::config::Witness| {
         let by = notes.iter().filter(|note| cosignature::verify(note, &witness.key).is_ok());
@@ -56,7 +56,7 @@ pub async fn quorum_met(core: &Core, exchange: &Exchange, log: &LogRow) -> Resul
     let mut sizes: Vec<u64> = witnesses.iter().map(size).collect();
     sizes.sort_unstable_by(|a, b| b.cmp(a));
     let Some(size) = sizes.get(quorum.saturating_sub(1)).copied().filter(|size| *size > 0) else { return Ok(false) };
-    let deadline = u64::from(exchange.pack.config().cosign_deadline_hours) * 3_600_000;
+    let deadline = u64::from(exchange.pack().config().cosign_deadline_hours) * 3_600_000;
     let waits = waits_since(core, log, size).await?;
     Ok(waits.is_none_or(|since| core.clock().now_ms() <= since.saturating_add(deadline)))
 }
@@ -125,7 +125,7 @@ pub async fn watch_deadlines(core: Arc<Core>) {
                     continue;
                 }
             };
-            let agreement = exchange.pack.id();
+            let agreement = exchange.pack().id();
             if told.insert(agreement.to_owned(), overdue).unwrap_or(false) == overdue {
                 continue;
             }

@@ -119,7 +119,7 @@ impl Registry {
                 }
                 let case = Case::load(work, &core, id).await?;
                 case.expect(&etag)?;
-                if !case.exchange.pack.lifecycle().act(&act.name).is_some_and(allowed) {
+                if !case.exchange.pack().lifecycle().act(&act.name).is_some_and(allowed) {
                     return Err(refused(&case, &act.name, Refusal::UnknownAct(act.name.clone())));
                 }
                 perform(work, &core, &case, act).await?;
@@ -157,7 +157,7 @@ pub(crate) async fn perform(work: &mut Work, core: &Core, case: &Case, mut act: 
     let issued = issue_act(work, core, exchange, request).await;
     let issued = issued.map_err(|error| {
         let error = unauthored(error, &needs);
-        RegistryError::issue(error, exchange.pack.id(), &act.name, |refusal| subject_of(case, refusal))
+        RegistryError::issue(error, exchange.pack().id(), &act.name, |refusal| subject_of(case, refusal))
     })?;
     keep_observed(work, core, case, act, &issued);
     Ok(issued)
@@ -197,7 +197,7 @@ struct Needs {
 
 impl Needs {
     fn of(exchange: &Exchange, act: &str) -> Self {
-        let (pack, def) = (&exchange.pack, exchange.pack.lifecycle().act(act));
+        let (pack, def) = (exchange.pack(), exchange.pack().lifecycle().act(act));
         let messages = def.map(ActDef::messages).unwrap_or_default().iter();
         let fields = messages.filter_map(|name| pack.message(name)).flat_map(|plan| &plan.fields);
         let roots: BTreeSet<Root> = fields.map(|field| field.source.root()).collect();
@@ -271,7 +271,7 @@ async fn order(work: &mut Work, case: &Case) -> Result<(Option<JobOrder>, Option
         let employer = work.resource((Kind::Employer, employer)).await?;
         return Ok((Some(order), employer.as_ref().map(from_row).transpose()?));
     }
-    let key = (case.exchange.pack.id().to_owned(), ViewKind::Order, id);
+    let key = (case.exchange.pack().id().to_owned(), ViewKind::Order, id);
     let Some(view) = work.view(&key).await? else { return Ok((None, None)) };
     let order = job_order::from_view(&case.exchange, &decode::<OrderView>(&view.body, "view")?);
     let legal_name = order.as_ref().map(|order| order.employer_name.clone()).unwrap_or_default();
@@ -280,8 +280,8 @@ async fn order(work: &mut Work, case: &Case) -> Result<(Option<JobOrder>, Option
 
 /// What only this registry can tell the gates.
 fn local(case: &Case, worker: Option<&Worker>, event: &Event, event_time_ms: u64) -> Local {
-    let agreement = case.exchange.pack.id();
-    let minimum = case.exchange.pack.config().minimum_age;
+    let agreement = case.exchange.pack().id();
+    let minimum = case.exchange.pack().config().minimum_age;
     let consents = |worker: &Worker| {
         let latest = worker.consents.iter().rev().find(|consent| consent.agreement == agreement);
         latest.is_some_and(|consent| consent.withdrawn_time_ms == 0)
@@ -297,12 +297,12 @@ fn local(case: &Case, worker: Option<&Worker>, event: &Event, event_time_ms: u64
 }
 
 fn all_modules(exchange: &Exchange, event: &Event) -> bool {
-    exchange.pack.config().mandatory_modules.iter().all(|module| event.modules.contains(module))
+    exchange.pack().config().mandatory_modules.iter().all(|module| event.modules.contains(module))
 }
 
 /// Keeps an observed contract whole; its record names it, here as at the partner's.
 fn keep_observed(work: &mut Work, core: &Core, case: &Case, act: Act, issued: &Issued) {
-    let fact = case.exchange.pack.lifecycle().fact(&act.name);
+    let fact = case.exchange.pack().lifecycle().fact(&act.name);
     let observed = fact.is_some_and(|fact| fact.terms == Some(Terms::Observed));
     if let (true, Some(id), Some(contract)) = (observed, issued.record_id, act.contract) {
         let contract = Contract { event_time_ms: act.event.time_ms, historical: act.event.historical, ..contract };
@@ -312,7 +312,7 @@ fn keep_observed(work: &mut Work, core: &Core, case: &Case, act: Act, issued: &I
 
 fn refused(case: &Case, act: &str, refusal: Refusal) -> RegistryError {
     RegistryError::Refused(Box::new(RefusedAct {
-        agreement: case.exchange.pack.id().to_owned(),
+        agreement: case.exchange.pack().id().to_owned(),
         act: act.to_owned(),
         subject: case.name(),
         violations: vec![Violation::new("", "no act of this agreement, or not by this method")],

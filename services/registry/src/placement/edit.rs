@@ -63,7 +63,7 @@ impl Registry {
                 if let Some(answer) = answered(&ticket, work, &core).await? {
                     return Ok(answer);
                 }
-                let key = (exchange.pack.id().to_owned(), ViewKind::Placement, id);
+                let key = (exchange.pack().id().to_owned(), ViewKind::Placement, id);
                 work.load_resources(&[(Kind::Worker, worker), (Kind::Placement, id)]).await?;
                 let taken = work.resource((Kind::Placement, id)).await?.is_some() || work.view(&key).await?.is_some();
                 if taken {
@@ -191,7 +191,7 @@ async fn pairwise(
     worker: Ref,
     fresh: Ref,
 ) -> Result<Ref, RegistryError> {
-    let key = (Kind::Pairwise, exchange.pack.id().to_owned(), worker.to_string());
+    let key = (Kind::Pairwise, exchange.pack().id().to_owned(), worker.to_string());
     if let Some(known) = work.external(&key).await? {
         return Ok(known);
     }
@@ -234,7 +234,7 @@ fn put_row(work: &mut Work, core: &Core, row: &ResourceRow, record: &Placement) 
 
 /// The view of a placement that has not crossed.
 async fn register(work: &mut Work, exchange: &Exchange, id: Ref) -> Result<(), RegistryError> {
-    let lifecycle = exchange.pack.lifecycle();
+    let lifecycle = exchange.pack().lifecycle();
     let initial = &lifecycle.state_at(lifecycle.initial).name;
     let mut world = load_world(work, exchange, &[id], &[], &[]).await?;
     *world.placement_mut(id, initial) = PlacementView::unknown(initial);

@@ -39,7 +39,7 @@ impl Registry {
     /// [`RegistryError`].
     pub async fn agreement_of(&self, placement: &str) -> Result<String, RegistryError> {
         let case = self.case(id_of(COLLECTION, placement, "name")?).await?;
-        Ok(case.exchange.pack.id().to_owned())
+        Ok(case.exchange.pack().id().to_owned())
     }
 
     /// One page, ascending by id, of an agreement or in a state if the request names them.

@@ -46,7 +46,7 @@ impl Shown for Case {
         let engine = exchange.engine();
         Placement {
             name: self.name(),
-            agreement: exchange.pack.id().to_owned(),
+            agreement: exchange.pack().id().to_owned(),
             worker: record.worker.clone(),
             worker_ref: worker_ref.clone(),
             job_order: name("jobOrders", self.order()),
@@ -57,7 +57,7 @@ impl Shown for Case {
             effective_state: view.effective().0.to_owned(),
             pending_acts: pending(self),
             facts: view.facts.iter().map(|fact| format!("{}:{}", self.party(fact.by_origin), fact.name)).collect(),
-            stage: exchange.pack.lifecycle().stage_name(engine.stage(view)).to_owned(),
+            stage: exchange.pack().lifecycle().stage_name(engine.stage(view)).to_owned(),
             last_rejection: view.rejected.as_ref().map(rejection),
             discrepancies: engine.discrepancies(view).into_iter().map(|found| discrepancy(found, positions)).collect(),
             agreement_data: record.agreement_data.clone(),

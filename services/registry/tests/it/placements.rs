@@ -211,7 +211,7 @@ async fn a_worker_goes_out_and_comes_back() {
     fact(&pair, "sv", &name, "documented", Event::default()).await.unwrap();
     let modules = |all: &[&str]| Event { modules: all.iter().map(|m| (*m).to_owned()).collect(), ..Event::default() };
     assert!(fact(&pair, "sv", &name, "oriented", modules(&["rights"])).await.is_err());
-    let pack = &pair.sv.core().exchange(AGREEMENT).unwrap().pack;
+    let pack = pair.sv.core().exchange(AGREEMENT).unwrap().pack();
     let all: Vec<&str> = pack.config().mandatory_modules.iter().map(String::as_str).collect();
     fact(&pair, "sv", &name, "oriented", modules(&all)).await.unwrap();
     let permit = Event {

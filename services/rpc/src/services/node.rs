@@ -35,7 +35,7 @@ impl NodeService for Node {
         let (admitted, wire::ListExchangesRequest {}) = open(request)?;
         let logs = self.logs().await?;
         let exchanges = self.core.exchanges().iter();
-        let reached = exchanges.filter(|exchange| admitted.check_agreement(exchange.pack.id()).is_ok());
+        let reached = exchanges.filter(|exchange| admitted.check_agreement(exchange.pack().id()).is_ok());
         let mut exchanges = Vec::new();
         for exchange in reached {
             let mut described = described(exchange, &logs, self.core.connected(&exchange.partner_node));
@@ -111,8 +111,8 @@ fn described(exchange: &Exchange, logs: &[LogRow], connected: bool) -> wire::Exc
     let mirror = logs.iter().find(|row| row.id == exchange.peer().log);
     let of = |row: Option<&LogRow>, count: fn(&LogRow) -> u64| row.map_or(0, count);
     wire::Exchange {
-        agreement: exchange.pack.id().to_owned(),
-        digest: hex::encode(exchange.pack.digest()),
+        agreement: exchange.pack().id().to_owned(),
+        digest: hex::encode(exchange.pack().digest()),
         partner: exchange.partner_node.clone(),
         connected,
         own_size: of(own, |row| row.size),

@@ -380,7 +380,7 @@ async fn repro_a_forged_activate_was_believed_after_a_restart() {
         Books { core, vault: parts.vault.clone() }
     };
     let mut by = by.against(victim().await, 3);
-    let body = Body::Activate(Activate { digest: by.exchange.pack.digest().to_vec() });
+    let body = Body::Activate(Activate { digest: by.exchange.pack().digest().to_vec() });
     let activate = by.statement(vec![5; 16], body);
     let stranger = SigningKey::generate(&SeededEntropy::labelled(48, "stranger"));
     by.append_raw(seal_entry(&activate, &stranger).unwrap(), Vec::new());

@@ -293,7 +293,7 @@ async fn appends(side: &Side, body: Body, change: impl FnOnce(&mut Statement)) {
         issuer: node,
         recipient: exchange.partner_node.clone(),
         log_origin: log.origin.clone(),
-        agreement_digest: exchange.pack.digest().to_vec(),
+        agreement_digest: exchange.pack().digest().to_vec(),
         record_id: convenio_model::uuid_v7(1, side.core.entropy().as_ref()).into_bytes().to_vec(),
         peer: ledger(side).await.own.last().unwrap().statement.peer,
         time_ms: side.core.clock().now_ms(),

@@ -483,7 +483,7 @@ async fn repro_headers_and_details_carried_what_may_not_cross() {
         };
         let mut part = Part {
             record_id: id.clone(),
-            agreement_digest: by.exchange.pack.digest().to_vec(),
+            agreement_digest: by.exchange.pack().digest().to_vec(),
             message_name: "convenio.exchange.v1.OutcomeDetail".into(),
             retention_class: "record".into(),
             ..Part::default()

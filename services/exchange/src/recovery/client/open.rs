@@ -39,7 +39,7 @@ impl Recovering {
     /// # Errors
     /// [`RecoverError`]; nothing was opened.
     pub async fn open_epoch(&self, file: &[u8]) -> Result<Opened, RecoverError> {
-        let agreement = self.exchange.pack.id().to_owned();
+        let agreement = self.exchange.pack().id().to_owned();
         let state = self.core.store.state(&refilled(&agreement)).await?.ok_or(RecoverError::NotRefilled)?;
         let refill: Refill = read(&state.body)?;
         if !refill.done {
@@ -78,7 +78,7 @@ impl Recovering {
                     stage_at(work, &core.sealer, &exchange, id, body, None, Vec::new(), peer)?;
                     order.keep(work, id);
                 }
-                work.put_state(&refilled(exchange.pack.id()), None);
+                work.put_state(&refilled(exchange.pack().id()), None);
                 // What was erased here may have come back: it is erased again before anything is served.
                 work.put_state(crate::erase::restore::APPLIED, None);
                 // The journal was lost with the disk, or is older than what its witness has seen.
@@ -140,11 +140,11 @@ fn begin(
     peer: Position,
 ) -> Result<(), IssueError> {
     let mut bodies = vec![Body::EpochOpen(opening)];
-    for (_, file) in &exchange.ratifications {
+    for (_, file) in exchange.ratifications() {
         let ratify = Envelope::parse(file).ok().and_then(|envelope| ratify_from(&envelope).ok());
         bodies.extend(ratify.map(Body::Ratify));
     }
-    bodies.push(Body::Activate(Activate { digest: exchange.pack.digest().to_vec() }));
+    bodies.push(Body::Activate(Activate { digest: exchange.pack().digest().to_vec() }));
     for body in bodies {
         stage_at(work, &core.sealer, exchange, fresh_record_id(&core.sealer), body, None, Vec::new(), peer)?;
     }

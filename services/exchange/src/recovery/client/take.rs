@@ -49,7 +49,7 @@ impl Recovering {
         let origin: LogOrigin = said.origin.parse().map_err(|_| RecoverError::Answer("an origin"))?;
         let (own, peer) = (&self.exchange.own_node, &self.exchange.partner_node);
         let (issuer, recipient) = if said.mirrored { (own, peer) } else { (peer, own) };
-        let (agreement, epoch) = (self.exchange.pack.id().to_owned(), origin.epoch);
+        let (agreement, epoch) = (self.exchange.pack().id().to_owned(), origin.epoch);
         let expected =
             LogOrigin { issuer: issuer.clone(), agreement: agreement.clone(), recipient: recipient.clone(), epoch };
         if origin != expected {
