@@ -94,7 +94,14 @@ pub(crate) fn terms_problems(terms: &EmploymentTerms, path: &str, found: &mut Pr
         let same = wage.currency_code == cost.currency_code;
         found.require(same, format!("{path}.housing.weekly_cost.currency_code"), "not the wage's currency");
     }
-    for (money, field) in [(terms.wage_rate.as_ref(), "wage_rate"), (cost, "housing.weekly_cost")] {
+    let deductions = terms.weekly_deductions.as_ref();
+    if let (Some(wage), Some(deductions)) = (&terms.wage_rate, deductions) {
+        let same = wage.currency_code == deductions.currency_code;
+        found.require(same, format!("{path}.weekly_deductions.currency_code"), "not the wage's currency");
+    }
+    let amounts =
+        [(terms.wage_rate.as_ref(), "wage_rate"), (cost, "housing.weekly_cost"), (deductions, "weekly_deductions")];
+    for (money, field) in amounts {
         found.require(money.is_none_or(|m| m.minor_units >= 0), format!("{path}.{field}.minor_units"), "negative");
     }
 }

@@ -26,6 +26,10 @@ pub(crate) fn employment_terms(doc: &Doc, path: &str) -> EmploymentTerms {
         end_date: date(doc, &at("end_date")),
         housing,
         employer_pays_travel: doc.bool(&at("employer_pays_travel")).unwrap_or_default(),
+        piece_unit: code(doc, &at("piece_unit")),
+        weekly_deductions: money(doc, &at("weekly_deductions")),
+        employer_name: doc.text(&at("employer_name")).unwrap_or_default().to_owned(),
+        place: place(doc, &at("place")),
     }
 }
 

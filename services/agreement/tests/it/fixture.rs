@@ -81,6 +81,7 @@ pub fn terms() -> registry::EmploymentTerms {
         end_date: date(2024, 10, 31),
         housing: Some(registry::Housing { provided: true, weekly_cost: cad(3000), persons_per_room: 4 }),
         employer_pays_travel: true,
+        ..registry::EmploymentTerms::default()
     }
 }
 

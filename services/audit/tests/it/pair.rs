@@ -421,7 +421,12 @@ impl Pair {
         for (index, refusal) in rejects {
             outcome.rejects.push(Reject { index: *index, reason: refusal.reason().into() });
             let field_paths = refusal.field_paths().to_vec();
-            detail.rejects.push(RejectDetail { index: *index, gate: refusal.gate(), field_paths });
+            detail.rejects.push(RejectDetail {
+                index: *index,
+                gate: refusal.gate(),
+                field_paths,
+                ..Default::default()
+            });
         }
         let mut parts = Vec::new();
         if !rejects.is_empty() {

@@ -286,6 +286,7 @@ fn terms(scenario: &Scenario, draw: &Draw, noc: &str, first: Day, last: Day) -> 
             persons_per_room: small(between(ranges.persons_per_room)),
         }),
         employer_pays_travel: true,
+        ..registry::EmploymentTerms::default()
     }
 }
 

@@ -190,6 +190,7 @@ fn decision_event(
             reason: why.reason.clone(),
             gate: why.gate.clone(),
             field_paths: why.field_paths.clone(),
+            ..Rejection::default()
         }),
         ..PlacementEvent::default()
     };
@@ -225,6 +226,7 @@ pub(crate) fn event(
             reason: why.reason.to_owned(),
             gate: why.gate.clone(),
             field_paths: why.field_paths.clone(),
+            ..Rejection::default()
         }),
         act,
     };

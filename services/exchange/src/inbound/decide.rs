@@ -104,7 +104,7 @@ fn detail(exchange: &Exchange, refused: &[(&Verdict, &Refused)]) -> Part {
         let fits = bytes <= room;
         room -= if fits { bytes } else { 0 };
         let field_paths = if fits { why.field_paths.clone() } else { Vec::new() };
-        RejectDetail { index: verdict.index, gate: why.gate.clone(), field_paths }
+        RejectDetail { index: verdict.index, gate: why.gate.clone(), field_paths, ..RejectDetail::default() }
     });
     Part {
         agreement_digest: exchange.pack().digest().to_vec(),

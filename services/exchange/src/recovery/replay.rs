@@ -243,6 +243,7 @@ impl<'a> Replay<'a> {
                 reason: why.reason.clone(),
                 gate: why.gate.clone(),
                 field_paths: why.field_paths.clone(),
+                ..Rejection::default()
             }),
             ..PlacementEvent::default()
         };

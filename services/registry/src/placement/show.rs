@@ -84,6 +84,7 @@ fn rejection(rejected: &RejectedAct) -> Rejection {
         reason: rejected.reason.clone(),
         gate: rejected.gate.clone(),
         field_paths: rejected.field_paths.clone(),
+        ..Rejection::default()
     }
 }
 
@@ -96,5 +97,6 @@ fn discrepancy(found: convenio_agreement::engine::Discrepancy, positions: &Posit
         field_path: found.field_path,
         agreed: found.agreed,
         observed: found.observed,
+        clause: String::new(),
     }
 }

@@ -31,6 +31,7 @@ fn terms(cents: i64) -> EmploymentTerms {
         end_date: Some(Date { year: 2024, month: 10, day: 31 }),
         housing: Some(Housing { provided: true, ..Housing::default() }),
         employer_pays_travel: true,
+        ..EmploymentTerms::default()
     }
 }
 

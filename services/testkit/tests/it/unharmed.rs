@@ -479,6 +479,7 @@ async fn repro_headers_and_details_carried_what_may_not_cross() {
                 index: 3,
                 gate: "order_open".into(),
                 field_paths: vec!["placement.job_order".into()],
+                ..RejectDetail::default()
             }],
         };
         let mut part = Part {
