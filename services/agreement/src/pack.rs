@@ -214,7 +214,7 @@ impl Pack {
     /// Role of a party, by its id.
     #[must_use]
     pub fn role_of(&self, party: &str) -> Option<Role> {
-        self.parties().iter().find(|p| p.id == party).map(|p| p.role)
+        self.config().party(party)?.role.role()
     }
 
     /// The party that has a role.

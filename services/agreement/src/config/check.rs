@@ -1,36 +1,34 @@
-//! Bounds and spelling of everything in `agreement.toml`; what refers to what is checked by the lifecycle.
+//! Bounds and spelling of everything in `agreement.toml`; what refers to what in the lifecycle is checked by the lifecycle.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use super::{Config, Origin};
 use crate::pack::PackError;
 
-/// The format of `agreement.toml` that this program reads.
-const FORMAT: u32 = 1;
+/// The latest format of `agreement.toml` that this program reads; it reads all before it.
+const FORMAT: u32 = 2;
 /// Longest name of anything.
 const MAX_NAME: usize = 64;
+/// Most packages of an agreement beside its own.
+const MAX_PACKAGES: usize = 8;
 
 impl Config {
     pub(super) fn check(&self, at: Origin<'_>, id: &str) -> Result<(), PackError> {
-        if self.format != FORMAT {
-            return Err(at.error("format", format!("must be {FORMAT}")));
+        if !(1..=FORMAT).contains(&self.format) {
+            return Err(at.error("format", format!("must be 1 to {FORMAT}")));
         }
         code(at, "id", &self.id, b"-", 2)?;
         if self.id != id {
             return Err(at.error("id", format!("must be that of its folder, `{id}`")));
         }
         code(at, "instrument", &self.instrument, b"-", 1)?;
-        if self.title.is_empty() || self.title.len() > 400 {
-            return Err(at.error("title", "must have 1 to 400 bytes"));
-        }
-        if self.package.len() > 128 || self.package.is_empty() {
-            return Err(at.error("package", "must have 1 to 128 bytes"));
-        }
+        text(at, "title", &self.title, 1, 400)?;
         self.check_proto(at)?;
         self.check_lists(at)?;
-        self.check_parties(at)?;
-        self.check_lifecycle(at)?;
-        self.retention.check(at, self)
+        super::parties::check(at, self)?;
+        self.lifecycle.check(at)?;
+        self.retention.check(at, self)?;
+        if self.format == 1 { self.check_format_1(at) } else { self.check_format_2(at) }
     }
 
     fn check_proto(&self, at: Origin<'_>) -> Result<(), PackError> {
@@ -39,100 +37,106 @@ impl Config {
             .proto
             .strip_prefix(&folder)
             .is_some_and(|name| name.ends_with(".proto") && name.len() <= 100 && !name.contains(['/', '\\']));
-        if ok { Ok(()) } else { Err(at.error("proto", format!("must be {folder}<name>.proto"))) }
+        if !ok {
+            return Err(at.error("proto", format!("must be {folder}<name>.proto")));
+        }
+        text(at, "package", &self.package, 1, 128)?;
+        count(at, "packages", self.packages.len(), 0, MAX_PACKAGES)?;
+        distinct(at, "packages", &self.packages)?;
+        for (index, package) in self.packages.iter().enumerate() {
+            let key = format!("packages[{index}]");
+            text(at, &key, package, 1, 128)?;
+            if *package == self.package {
+                return Err(at.error(&key, "is `package` itself"));
+            }
+        }
+        Ok(())
     }
 
     fn check_lists(&self, at: Origin<'_>) -> Result<(), PackError> {
         name_list(at, "stages", &self.stages, 1, 32)?;
         name_list(at, "mandatory_modules", &self.mandatory_modules, 0, 16)?;
-        if self.recruiters.is_empty() || self.recruiters.len() > 3 {
-            return Err(at.error("recruiters", "must name 1 to 3 kinds"));
+        count(at, "recruiters", self.recruiters.len(), 1, 5)?;
+        for (index, kind) in self.recruiters.iter().enumerate() {
+            if self.recruiters.iter().take(index).any(|earlier| earlier == kind) && self.format > 1 {
+                let key = format!("recruiters[{index}]");
+                return Err(at.error(&key, format!("`{}` is named twice", kind.as_str())));
+            }
         }
-        if !(14..=100).contains(&self.minimum_age) {
-            return Err(at.error("minimum_age", "must be 14 to 100 years"));
-        }
-        if !(1..=8_760).contains(&self.cosign_deadline_hours) {
-            return Err(at.error("cosign_deadline_hours", "must be 1 to 8760"));
-        }
-        Ok(())
+        within(at, "minimum_age", self.minimum_age, 14, 100)?;
+        within(at, "cosign_deadline_hours", self.cosign_deadline_hours, 1, 8_760)
     }
 
-    fn check_parties(&self, at: Origin<'_>) -> Result<(), PackError> {
-        let [a, b] = self.parties.as_slice() else {
-            return Err(at.error("parties", "must be two"));
-        };
-        if a.role == b.role {
-            return Err(at.error("parties[1].role", "both parties have the same role"));
+    /// Refuses a clause that is no key of `[[legal]]`; an empty one names none.
+    pub(super) fn known_clause(&self, at: Origin<'_>, key: &str, clause: &str) -> Result<(), PackError> {
+        if clause.is_empty() || self.legal_text(clause).is_some() {
+            return Ok(());
         }
-        if a.id == b.id {
-            return Err(at.error("parties[1].id", "both parties have the same id"));
-        }
-        for (index, party) in self.parties.iter().enumerate() {
-            let id = &party.id;
-            if !(2..=8).contains(&id.len()) || !id.bytes().all(|b| b.is_ascii_lowercase()) {
-                let key = format!("parties[{index}].id");
-                return Err(at.error(&key, "must have 2 to 8 lower-case letters"));
-            }
-            let country = &party.country;
-            if country.len() != 2 || !country.bytes().all(|b| b.is_ascii_uppercase()) {
-                let key = format!("parties[{index}].country");
-                return Err(at.error(&key, "must have two upper-case letters"));
-            }
-        }
-        Ok(())
+        Err(at.error(key, format!("no key `{clause}` in [[legal]]")))
     }
 
-    fn check_lifecycle(&self, at: Origin<'_>) -> Result<(), PackError> {
-        let lifecycle = &self.lifecycle;
-        let counts = [
-            ("states", lifecycle.states.len(), 1, 64),
-            ("transitions", lifecycle.transitions.len(), 1, 128),
-            ("facts", lifecycle.facts.len(), 0, 128),
-            ("notices", lifecycle.notices.len(), 0, 32),
-            ("holds_seat", lifecycle.holds_seat.len(), 0, 64),
-            ("frees_seat", lifecycle.frees_seat.len(), 0, 128),
-            ("contradictions", lifecycle.contradictions.len(), 0, 128),
-        ];
-        for (key, count, low, high) in counts {
-            if !(low..=high).contains(&count) {
-                let problem = format!("must have {low} to {high} entries");
-                return Err(at.error(&format!("lifecycle.{key}"), problem));
-            }
-        }
-        let mut seen = HashSet::new();
-        let states = lifecycle.states.iter().map(|state| ("states", &state.name));
-        let acts = (lifecycle.transitions.iter().map(|act| ("transitions", &act.name)))
-            .chain(lifecycle.facts.iter().map(|act| ("facts", &act.name)))
-            .chain(lifecycle.notices.iter().map(|act| ("notices", &act.name)));
-        let mut index = BTreeMap::<&str, usize>::new();
-        for (list, value) in states.chain(acts) {
-            let position = index.entry(list).and_modify(|n| *n += 1).or_insert(0);
-            let key = format!("lifecycle.{list}[{position}].name");
-            name(at, &key, value)?;
-            if !seen.insert((list == "states", value)) {
-                return Err(at.error(&key, format!("`{value}` is named twice")));
-            }
-        }
-        Ok(())
+    /// Refuses a fact that the lifecycle does not have.
+    pub(super) fn known_fact(&self, at: Origin<'_>, key: &str, fact: &str) -> Result<(), PackError> {
+        let known = self.lifecycle.facts.iter().any(|known| known.name == fact);
+        if known { Ok(()) } else { Err(at.error(key, format!("no fact `{fact}`"))) }
     }
 }
 
 /// A list of distinct names.
 pub(super) fn name_list(at: Origin<'_>, key: &str, list: &[String], low: usize, high: usize) -> Result<(), PackError> {
-    if !(low..=high).contains(&list.len()) {
-        return Err(at.error(key, format!("must have {low} to {high} entries")));
-    }
+    count(at, key, list.len(), low, high)?;
     for (index, value) in list.iter().enumerate() {
-        let key = format!("{key}[{index}]");
-        name(at, &key, value)?;
-        if list.iter().take(index).any(|earlier| earlier == value) {
-            return Err(at.error(&key, format!("`{value}` is named twice")));
-        }
+        name(at, &format!("{key}[{index}]"), value)?;
+    }
+    distinct(at, key, list)
+}
+
+/// A list of distinct codes.
+pub(super) fn codes(at: Origin<'_>, key: &str, list: &[String], low: usize, high: usize) -> Result<(), PackError> {
+    count(at, key, list.len(), low, high)?;
+    for (index, value) in list.iter().enumerate() {
+        code(at, &format!("{key}[{index}]"), value, b"-_", 1)?;
+    }
+    distinct(at, key, list)
+}
+
+/// A list without repetition.
+pub(super) fn distinct(at: Origin<'_>, key: &str, list: &[String]) -> Result<(), PackError> {
+    let mut seen = HashSet::new();
+    match list.iter().position(|value| !seen.insert(value)) {
+        None => Ok(()),
+        Some(index) => Err(at.error(&format!("{key}[{index}]"), format!("`{}` is named twice", list[index]))),
+    }
+}
+
+/// How many entries a list has.
+pub(super) fn count(at: Origin<'_>, key: &str, count: usize, low: usize, high: usize) -> Result<(), PackError> {
+    if (low..=high).contains(&count) {
+        return Ok(());
+    }
+    Err(at.error(key, format!("must have {low} to {high} entries")))
+}
+
+/// A number between two others, both included.
+pub(super) fn within(at: Origin<'_>, key: &str, value: u32, low: u32, high: u32) -> Result<(), PackError> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    Err(at.error(key, format!("must be {low} to {high}")))
+}
+
+/// A text for people, in one line.
+pub(super) fn text(at: Origin<'_>, key: &str, value: &str, low: usize, high: usize) -> Result<(), PackError> {
+    if !(low..=high).contains(&value.len()) {
+        return Err(at.error(key, format!("must have {low} to {high} bytes")));
+    }
+    if value.chars().any(char::is_control) {
+        return Err(at.error(key, "must be one line without control characters"));
     }
     Ok(())
 }
 
-fn name(at: Origin<'_>, key: &str, value: &str) -> Result<(), PackError> {
+pub(super) fn name(at: Origin<'_>, key: &str, value: &str) -> Result<(), PackError> {
     let ok = value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if ok && (1..=MAX_NAME).contains(&value.len()) {
         return Ok(());
@@ -148,4 +152,23 @@ pub(super) fn code(at: Origin<'_>, key: &str, value: &str, marks: &[u8], low: us
     }
     let problem = format!("must have {low} to {MAX_NAME} lower-case letters, digits or dashes");
     Err(at.error(key, problem))
+}
+
+/// The shape of an ISO 4217 code.
+pub(super) fn currency(at: Origin<'_>, key: &str, value: &str) -> Result<(), PackError> {
+    if value.len() == 3 && value.bytes().all(|b| b.is_ascii_uppercase()) {
+        return Ok(());
+    }
+    Err(at.error(key, "must be an ISO 4217 code: three upper-case letters"))
+}
+
+/// The shape of an ISO 3166-2 code.
+pub(super) fn area(at: Origin<'_>, key: &str, value: &str) -> Result<(), PackError> {
+    let fits = value.split_once('-').is_some_and(|(country, part)| {
+        country.len() == 2
+            && country.bytes().all(|b| b.is_ascii_uppercase())
+            && (1..=3).contains(&part.len())
+            && part.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    });
+    if fits { Ok(()) } else { Err(at.error(key, "must be an ISO 3166-2 code as CA-QC")) }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::check::{code, name_list};
+use super::check::{code, codes, name_list};
 use super::{Config, Origin};
 use crate::pack::PackError;
 
@@ -98,8 +98,8 @@ impl Retention {
         if !(1..=MAX_MONTHS).contains(&self.longest_hold_months) {
             return Err(at.error("retention.longest_hold_months", format!("must be 1 to {MAX_MONTHS}")));
         }
-        codes(at, "retention.grounds", &self.grounds)?;
-        codes(at, "retention.hold_grounds", &self.hold_grounds)?;
+        codes(at, "retention.grounds", &self.grounds, 1, 16)?;
+        codes(at, "retention.hold_grounds", &self.hold_grounds, 1, 16)?;
         if !self.is_ground(GROUND_ENDED) {
             return Err(at.error("retention.grounds", format!("must hold `{GROUND_ENDED}`, which a node gives itself")));
         }
@@ -128,18 +128,4 @@ impl RetentionClass {
         }
         Ok(())
     }
-}
-
-fn codes(at: Origin<'_>, key: &str, list: &[String]) -> Result<(), PackError> {
-    if !(1..=16).contains(&list.len()) {
-        return Err(at.error(key, "must have 1 to 16 entries"));
-    }
-    for (index, value) in list.iter().enumerate() {
-        let key = format!("{key}[{index}]");
-        code(at, &key, value, b"-", 2)?;
-        if list.iter().take(index).any(|earlier| earlier == value) {
-            return Err(at.error(&key, format!("`{value}` is named twice")));
-        }
-    }
-    Ok(())
 }

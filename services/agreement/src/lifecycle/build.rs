@@ -227,12 +227,16 @@ impl Names<'_> {
     }
 
     fn message(&self, key: &str, name: &str) -> Result<Arc<str>, PackError> {
-        let full = format!("{}.{name}", self.config.package);
-        if !(self.is_part)(&full) {
+        let full = self.config.own_packages().map(|package| format!("{package}.{name}"));
+        let mut parts = full.filter(|full| (self.is_part)(full));
+        let Some(found) = parts.next() else {
             let problem = format!("no message `{name}` with the option `part`");
             return Err(self.at.error(key, problem));
+        };
+        if parts.next().is_some() {
+            return Err(self.at.error(key, format!("more than one package has a message `{name}`")));
         }
-        Ok(full.into())
+        Ok(found.into())
     }
 
     fn messages(&self, key: &str, list: &[String]) -> Result<Vec<Arc<str>>, PackError> {

@@ -35,7 +35,11 @@ pub(super) fn messages(pool: &DescriptorPool, config: &Config) -> Result<Message
         let problem = format!("is not of package `{}`", config.package);
         return Err(PackError::file(&config.proto, problem));
     }
-    let own = pool.all_messages().filter(|message| message.package_name() == config.package);
+    let packages: Vec<&str> = config.own_packages().collect();
+    if let Some(empty) = packages.iter().find(|package| !pool.all_messages().any(|m| m.package_name() == **package)) {
+        return Err(PackError::file(&config.proto, format!("imports no message of package `{empty}`")));
+    }
+    let own = pool.all_messages().filter(|message| packages.contains(&message.package_name()));
     for message in own {
         found.add(&message, config)?;
     }

@@ -6,8 +6,8 @@ use super::{Config, Origin, PackError};
 /// Refuses an act whose lead message is kept for less time than another of its messages.
 pub(super) fn check(messages: &Messages, config: &Config, at: Origin<'_>) -> Result<(), PackError> {
     let months = |short: &str| {
-        let full = format!("{}.{short}", config.package);
-        let class = messages.parts.iter().find(|(m, _)| m.full_name() == full).map(|(_, class)| class);
+        // A short name is that of one part: the lifecycle was built before.
+        let class = messages.parts.iter().find(|(m, _)| m.name() == short).map(|(_, class)| class);
         let rule = class.and_then(|class| config.retention.class(class));
         rule.map_or(0, |rule| if rule.for_ever() { u32::MAX } else { rule.months })
     };

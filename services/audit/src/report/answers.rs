@@ -1,6 +1,5 @@
 //! The twenty questions, answered one by one. What was not recorded, or is gone, is said and never guessed.
 
-use convenio_agreement::config::FeeRule;
 use serde::Serialize;
 
 use super::ledger::Ledger;
@@ -265,10 +264,9 @@ impl Writer<'_> {
         Silent::NotRecorded(self.text(code, "condition-none"), self.text(code, "recorder"))
     }
 
-    /// Whether an agreement has a place where a fee could be recorded, and a rule to hold it against.
+    /// Whether an agreement has a place where a fee could be recorded; a rule to hold it against each has.
     fn has_fees(&self) -> bool {
         self.audit.packs().any(|pack| {
-            let FeeRule::None = pack.config().fee_rule;
             pack.messages()
                 .flat_map(|message| &message.fields)
                 .any(|field| super::duties::is_fee(field.source.as_str()))
