@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed={}", root.join("convenio").display());
     let mut services = protox::compile(
         [
+            "convenio/agreement/v1/negotiation.proto",
             "convenio/registry/v1/agency.proto",
             "convenio/registry/v1/employer.proto",
             "convenio/registry/v1/job_order.proto",

@@ -8,6 +8,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "convenio/type/v1/value.proto",
         "convenio/agreement/v1/options.proto",
         "convenio/agreement/v1/ratification.proto",
+        "convenio/agreement/v1/negotiation.proto",
         "convenio/exchange/v1/entry.proto",
         "convenio/exchange/v1/exchange_service.proto",
         "convenio/exchange/v1/journal.proto",

@@ -1,10 +1,11 @@
 //! `convenio trust`: the file that says what a verifier believes.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
-use convenio_seal::trust::{TrustFile, TrustedAgreement, TrustedNode};
+use convenio_seal::trust::{TrustFile, TrustedAgreement, TrustedNode, TrustedOffice};
 
 use crate::output::{say, write_file};
 use crate::root;
@@ -21,6 +22,9 @@ pub struct TrustArgs {
     /// Whose a node is, e.g. sv=node.sv.example; may be repeated. A party without one is not bound to any node
     #[arg(long = "node", value_name = "PARTY=NODE", value_parser = node)]
     nodes: Vec<TrustedNode>,
+    /// An office's public key, as `convenio agreement office-key` wrote it; may be repeated
+    #[arg(long = "office", value_name = "NAME.office")]
+    offices: Vec<PathBuf>,
     /// File to write
     #[arg(long)]
     out: PathBuf,
@@ -32,8 +36,9 @@ pub struct TrustArgs {
 /// One message that names the file or argument.
 pub fn run(args: TrustArgs) -> anyhow::Result<()> {
     let roots = args.roots.iter().map(|path| root::public(path)).collect::<anyhow::Result<_>>()?;
-    let TrustArgs { agreements, nodes, out, .. } = args;
-    let text = TrustFile { agreements, roots, nodes, checkpoints: Vec::new() }.to_string();
+    let TrustArgs { agreements, nodes, offices, out, .. } = args;
+    let offices = offices.iter().map(|path| office(path)).collect::<anyhow::Result<_>>()?;
+    let text = TrustFile { agreements, roots, nodes, offices, checkpoints: Vec::new() }.to_string();
     // What is written is what a verifier can read: repeated items show here.
     TrustFile::parse(&text).context("the arguments do not make a trust file")?;
     write_file(&out, text.as_bytes())?;
@@ -46,6 +51,15 @@ fn agreement(text: &str) -> Result<TrustedAgreement, String> {
 
 fn node(text: &str) -> Result<TrustedNode, String> {
     line("node", text)?.nodes.into_iter().next().ok_or_else(|| "expected PARTY=NODE".to_owned())
+}
+
+/// Reads the public key of an office: one `office` line of a trust file.
+fn office(path: &Path) -> anyhow::Result<TrustedOffice> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("{shown}: cannot be read"))?;
+    let read = TrustFile::parse(&text).with_context(|| shown.to_string())?;
+    let [office] = read.offices.as_slice() else { bail!("{shown}: holds not one office's key") };
+    Ok(office.clone())
 }
 
 /// The trust file of one line that begins with `word`.

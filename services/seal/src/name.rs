@@ -25,6 +25,22 @@ pub fn is_node(name: &str) -> bool {
     name.len() <= 128 && name.split('.').all(label)
 }
 
+/// `^[a-z][a-z0-9-]{1,39}$`: an office of a party, for example `minrex`.
+#[must_use]
+pub fn is_office(name: &str) -> bool {
+    (2..=40).contains(&name.len())
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// `^[a-z][a-z_]{1,39}$`: an item of a policy basis, for example `workers_consulted`.
+#[must_use]
+pub(crate) fn is_item(name: &str) -> bool {
+    (2..=40).contains(&name.len())
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,6 +53,13 @@ mod tests {
         }
         for bad in ["", "a", "a/b", "a b", "A-b", "a_b"] {
             assert!(!is_agreement(bad), "{bad:?}");
+        }
+        assert!(is_office("minrex") && is_office("dol-2") && is_item("workers_consulted"));
+        for bad in ["", "a", "1a", "-ab", "Ab", "a b", "a_b", &"a".repeat(41)] {
+            assert!(!is_office(bad), "{bad:?}");
+        }
+        for bad in ["", "a", "_ab", "a-b", "a1", "a b"] {
+            assert!(!is_item(bad), "{bad:?}");
         }
         for bad in ["", ".", "a.", ".a", "a..b", "-a", "a-", "a/b", "A", "a+b", "a b", &"a.".repeat(80)] {
             assert!(!is_node(bad), "{bad:?}");

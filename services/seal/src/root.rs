@@ -1,5 +1,7 @@
 //! Root keys of a party and the ratifications they sign.
 
+mod grounds;
+
 use convenio_wire::RATIFICATION_TYPE;
 use convenio_wire::agreement::v1::Ratification;
 use convenio_wire::exchange::v1::{Ratify, Signature};
@@ -14,7 +16,10 @@ use crate::name::{is_agreement, is_node, is_party};
 /// Most root keys of one party.
 pub const MAX_ROOTS: usize = 16;
 /// Largest encoded ratification, bytes.
-pub const MAX_RATIFICATION: usize = 4 * 1024;
+pub const MAX_RATIFICATION: usize = 16 * 1024;
+
+pub use grounds::Grounds;
+pub(crate) use grounds::items;
 
 /// What is wrong with roots or with what they signed.
 #[derive(Debug, thiserror::Error)]
@@ -119,9 +124,17 @@ pub struct RatifiedBy {
     pub node: String,
     /// The party's roots; they also name the party.
     pub roots: RootSet,
+    /// What the party had before it ratified; nothing in the first form of a ratification.
+    pub grounds: Grounds,
 }
 
 impl RatifiedBy {
+    /// A ratification of the first form: of a version that no office signs off.
+    #[must_use]
+    pub fn new(agreement: &str, digest: [u8; 32], node: &str, roots: RootSet) -> Self {
+        Self { agreement: agreement.into(), digest, node: node.into(), roots, grounds: Grounds::default() }
+    }
+
     /// Party that ratifies.
     #[must_use]
     pub fn party(&self) -> &str {
@@ -131,7 +144,7 @@ impl RatifiedBy {
     /// The bytes that are signed: an encoded `convenio.agreement.v1.Ratification`.
     #[must_use]
     pub fn to_payload(&self) -> Vec<u8> {
-        Ratification {
+        let first = Ratification {
             agreement: self.agreement.clone(),
             digest: self.digest.to_vec(),
             party: self.roots.party.clone(),
@@ -139,8 +152,9 @@ impl RatifiedBy {
             root_spkis: self.roots.keys.iter().map(|key| key.spki_der().to_vec()).collect(),
             // At most MAX_ROOTS.
             threshold: self.roots.threshold as u32,
-        }
-        .encode_to_vec()
+            ..Ratification::default()
+        };
+        self.grounds.enter(first).encode_to_vec()
     }
 
     /// Reads the signed bytes; whether anybody signed them is not looked at.
@@ -162,7 +176,8 @@ impl RatifiedBy {
         let keys = said.root_spkis.iter().map(|spki| PublicKey::from_spki_der(spki)).collect::<Result<_, _>>();
         let keys = keys.map_err(|_| RootError::Field("root_spkis"))?;
         let roots = RootSet::new(&said.party, said.threshold as usize, keys)?;
-        Ok(Self { agreement: said.agreement, digest, node: said.node, roots })
+        let grounds = Grounds::read(&said, &roots)?;
+        Ok(Self { agreement: said.agreement, digest, node: said.node, roots, grounds })
     }
 }
 

@@ -5,9 +5,11 @@
 //! agreement <id> <digest, 64 hexadecimal digits>
 //! root <party> <k> <SPKI in base64> …
 //! node <party> <node>
+//! office <party> <office> <SPKI in base64>
 //! checkpoint <origin> <size> <root in base64>
 //! ```
 //!
+//! An `office` line names a key with which an office of a party negotiates and signs off; an office may have several.
 //! A `node` line says whose a node is; a party, or a node, that no such line names is not bound by one.
 //! One item a line, single spaces, `\n` line ends; empty lines and lines that begin with `#` say nothing.
 
@@ -15,7 +17,7 @@ use std::fmt;
 
 use crate::encoding::{base64, decimal, hex32, unbase64};
 use crate::key::PublicKey;
-use crate::name::{is_agreement, is_node, is_party};
+use crate::name::{is_agreement, is_node, is_office, is_party};
 use crate::origin::LogOrigin;
 use crate::root::RootSet;
 
@@ -40,6 +42,17 @@ pub struct TrustedNode {
     pub node: String,
 }
 
+/// A key of an office of a party.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedOffice {
+    /// Party.
+    pub party: String,
+    /// The office, as packs name it.
+    pub office: String,
+    /// The key.
+    pub key: PublicKey,
+}
+
 /// A state of a log that is known from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PinnedCheckpoint {
@@ -60,6 +73,8 @@ pub struct TrustFile {
     pub roots: Vec<RootSet>,
     /// Whose nodes are; each node once.
     pub nodes: Vec<TrustedNode>,
+    /// Keys of offices; each key once.
+    pub offices: Vec<TrustedOffice>,
     /// Pinned checkpoints, one for each log and size.
     pub checkpoints: Vec<PinnedCheckpoint>,
 }
@@ -81,7 +96,7 @@ pub enum TrustFault {
     #[error("longer than 256 KiB")]
     TooLarge,
     /// The line begins with no known word.
-    #[error("begins with none of `agreement`, `root`, `node`, `checkpoint`")]
+    #[error("begins with none of `agreement`, `root`, `node`, `office`, `checkpoint`")]
     Keyword,
     /// The line has too many or too few fields.
     #[error("has the wrong number of fields")]
@@ -127,6 +142,12 @@ impl TrustFile {
         self.roots.iter().find(|roots| roots.party() == party)
     }
 
+    /// The party and office that a key acts for.
+    #[must_use]
+    pub fn office_of(&self, key: &PublicKey) -> Option<&TrustedOffice> {
+        self.offices.iter().find(|office| office.key == *key)
+    }
+
     /// Whether that node may be the party's: no line speaks of either, or one names both.
     #[must_use]
     pub fn allows(&self, party: &str, node: &str) -> bool {
@@ -140,6 +161,7 @@ impl TrustFile {
             ["agreement", rest @ ..] => push_new(&mut self.agreements, agreement(rest)?, |a, b| a == b),
             ["root", rest @ ..] => push_new(&mut self.roots, root(rest)?, |a, b| a.party() == b.party()),
             ["node", rest @ ..] => push_new(&mut self.nodes, node(rest)?, |a, b| a.node == b.node),
+            ["office", rest @ ..] => push_new(&mut self.offices, office(rest)?, |a, b| a.key == b.key),
             ["checkpoint", rest @ ..] => {
                 push_new(&mut self.checkpoints, checkpoint(rest)?, |a, b| a.origin == b.origin && a.size == b.size)
             }
@@ -185,6 +207,18 @@ fn node(fields: &[&str]) -> Result<TrustedNode, TrustFault> {
     Ok(TrustedNode { party: (*party).into(), node: (*node).into() })
 }
 
+fn office(fields: &[&str]) -> Result<TrustedOffice, TrustFault> {
+    let [party, office, key] = fields else { return Err(TrustFault::Fields) };
+    if !is_party(party) {
+        return Err(TrustFault::Field("party"));
+    }
+    if !is_office(office) {
+        return Err(TrustFault::Field("office"));
+    }
+    let key = PublicKey::from_spki_base64(key).map_err(|_| TrustFault::Field("spki"))?;
+    Ok(TrustedOffice { party: (*party).into(), office: (*office).into(), key })
+}
+
 fn checkpoint(fields: &[&str]) -> Result<PinnedCheckpoint, TrustFault> {
     let [origin, size, root] = fields else { return Err(TrustFault::Fields) };
     Ok(PinnedCheckpoint {
@@ -206,6 +240,9 @@ impl fmt::Display for TrustFile {
         }
         for TrustedNode { party, node } in &self.nodes {
             writeln!(f, "node {party} {node}")?;
+        }
+        for TrustedOffice { party, office, key } in &self.offices {
+            writeln!(f, "office {party} {office} {}", key.spki_base64())?;
         }
         for PinnedCheckpoint { origin, size, root } in &self.checkpoints {
             writeln!(f, "checkpoint {origin} {size} {}", base64(root))?;

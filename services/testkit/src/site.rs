@@ -188,7 +188,7 @@ file = "node.log"
             agreements: packs.map(|p| TrustedAgreement { id: p.id().into(), digest: p.digest() }).collect(),
             roots: vec![self.treaty.origin.roots.clone(), self.treaty.destination.roots.clone()],
             nodes: vec![self.treaty.origin.trusted(), self.treaty.destination.trusted()],
-            checkpoints: Vec::new(),
+            ..TrustFile::default()
         };
         fs::write(self.trust(), trust.to_string()).unwrap();
     }

@@ -137,12 +137,7 @@ impl Treaty {
 
 /// A party's ratification of a pack.
 pub(crate) fn ratification(party: &Party, pack: &Pack) -> Vec<u8> {
-    let said = RatifiedBy {
-        agreement: pack.id().to_owned(),
-        digest: pack.digest(),
-        node: party.node.clone(),
-        roots: party.roots.clone(),
-    };
+    let said = RatifiedBy::new(pack.id(), pack.digest(), &party.node, party.roots.clone());
     sign_ratification(&said, &party.signers()).unwrap().to_json().into_bytes()
 }
 

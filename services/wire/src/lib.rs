@@ -18,6 +18,10 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 pub const STATEMENT_TYPE: &str = "application/vnd.convenio.statement.v1+protobuf";
 /// DSSE payload type of a ratification.
 pub const RATIFICATION_TYPE: &str = "application/vnd.convenio.ratification.v1+protobuf";
+/// DSSE payload type of an office's sign-off.
+pub const SIGN_OFF_TYPE: &str = "application/vnd.convenio.signoff.v1+protobuf";
+/// DSSE payload type of an act of a negotiation.
+pub const NEGOTIATION_TYPE: &str = "application/vnd.convenio.negotiation.v1+protobuf";
 /// DSSE payload type of the authorisation of an epoch.
 pub const EPOCH_TYPE: &str = "application/vnd.convenio.epoch.v1+protobuf";
 /// DSSE payload type of a key manifest that replaces another.

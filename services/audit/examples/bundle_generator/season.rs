@@ -142,12 +142,12 @@ impl Exchange {
 
     pub fn ratification(&self, of: usize) -> Envelope {
         let root = &self.nodes[of].root;
-        let said = RatifiedBy {
-            agreement: "sv-ca".into(),
-            digest: self.pack.digest(),
-            node: NODES[of].1.into(),
-            roots: RootSet::new(NODES[of].0, 1, vec![root.public()]).expect("one root"),
-        };
+        let said = RatifiedBy::new(
+            "sv-ca",
+            self.pack.digest(),
+            NODES[of].1,
+            RootSet::new(NODES[of].0, 1, vec![root.public()]).expect("one root"),
+        );
         sign_ratification(&said, &[root]).expect("an own root")
     }
 

@@ -153,12 +153,12 @@ impl Pair {
 
     pub fn ratification(&self, of: usize) -> Envelope {
         let root = &self.nodes[of].root;
-        let said = RatifiedBy {
-            agreement: "sv-ca".into(),
-            digest: self.pack.digest(),
-            node: node_name(of).into(),
-            roots: RootSet::new(party(of), 1, vec![root.public()]).unwrap(),
-        };
+        let said = RatifiedBy::new(
+            "sv-ca",
+            self.pack.digest(),
+            node_name(of),
+            RootSet::new(party(of), 1, vec![root.public()]).unwrap(),
+        );
         sign_ratification(&said, &[root]).unwrap()
     }
 

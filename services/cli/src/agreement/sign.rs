@@ -37,12 +37,7 @@ pub(super) fn run(args: &SignArgs) -> anyhow::Result<()> {
     let party = root.set.party();
     ensure!(pack.role_of(party).is_some(), "{party} is no party of {}", pack.id());
     ensure!(is_node(&args.node), "--node {:?} is not a lower-case host name", args.node);
-    let said = RatifiedBy {
-        agreement: pack.id().to_owned(),
-        digest: pack.digest(),
-        node: args.node.clone(),
-        roots: root.set.clone(),
-    };
+    let said = RatifiedBy::new(pack.id(), pack.digest(), &args.node, root.set.clone());
     let envelope = sign_ratification(&said, &root.signers()).context("the ratification")?;
     write_file(&args.out, envelope.to_json().as_bytes())?;
     say(format_args!("{}  {} {} by {party}", args.out.display(), pack.id(), hex::encode(pack.digest())))

@@ -33,8 +33,7 @@ impl States {
         let trust = TrustFile {
             agreements: vec![TrustedAgreement { id: AGREEMENT.into(), digest: pack.digest() }],
             roots: roots.iter().map(|(set, _)| set.clone()).collect(),
-            nodes: Vec::new(),
-            checkpoints: Vec::new(),
+            ..TrustFile::default()
         };
         fs::write(states.dir.path().join("trust"), trust.to_string()).unwrap();
         for (at, other) in [(0, 1), (1, 0)] {
@@ -64,7 +63,7 @@ impl States {
 
     /// Puts `party`'s copy of a ratification by the roots `set` in place.
     pub fn ratify(&self, party: &str, set: &RootSet, key: &SigningKey, digest: [u8; 32]) {
-        let said = RatifiedBy { agreement: AGREEMENT.into(), digest, node: node(set.party()), roots: set.clone() };
+        let said = RatifiedBy::new(AGREEMENT, digest, &node(set.party()), set.clone());
         let envelope = sign_ratification(&said, &[key]).unwrap();
         let folder = self.path(party).join("trust/ratifications");
         fs::create_dir_all(&folder).unwrap();

@@ -56,12 +56,7 @@ impl Side {
     }
 
     fn ratification(&self, pack: &Pack) -> Vec<u8> {
-        let said = RatifiedBy {
-            agreement: pack.id().to_owned(),
-            digest: pack.digest(),
-            node: self.node.to_owned(),
-            roots: self.roots(),
-        };
+        let said = RatifiedBy::new(pack.id(), pack.digest(), self.node, self.roots());
         sign_ratification(&said, &[&self.root]).unwrap().to_json().into_bytes()
     }
 

@@ -11,7 +11,7 @@ fn set(keys: &[SigningKey], threshold: usize) -> RootSet {
 }
 
 fn said(roots: RootSet) -> RatifiedBy {
-    RatifiedBy { agreement: "sv-ca".into(), digest: [3; 32], node: "node.sv.example".into(), roots }
+    RatifiedBy::new("sv-ca", [3; 32], "node.sv.example", roots)
 }
 
 #[test]

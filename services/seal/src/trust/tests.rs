@@ -13,6 +13,7 @@ fn trust() -> TrustFile {
         agreements: vec![TrustedAgreement { id: "sv-ca".into(), digest: [0xab; 32] }],
         roots: vec![RootSet::new("sv", 2, vec![key(1), key(2)]).unwrap(), RootSet::new("ca", 1, vec![key(3)]).unwrap()],
         nodes: vec![TrustedNode { party: "sv".into(), node: "node.sv.example".into() }],
+        offices: vec![TrustedOffice { party: "sv".into(), office: "minrex".into(), key: key(4) }],
         checkpoints: vec![PinnedCheckpoint {
             origin: "node.sv.example/agreements/sv-ca/to/node.ca.example/1".parse().unwrap(),
             size: 7,
@@ -57,6 +58,10 @@ fn a_bad_line_is_named() {
         ("node sv".to_owned(), TrustFault::Fields),
         ("node SV node.sv.example".to_owned(), TrustFault::Field("party")),
         ("node sv node/sv".to_owned(), TrustFault::Field("node")),
+        ("office sv minrex".to_owned(), TrustFault::Fields),
+        (format!("office SV minrex {k1}"), TrustFault::Field("party")),
+        (format!("office sv Minrex {k1}"), TrustFault::Field("office")),
+        (format!("office sv minrex {}", &k1[1..]), TrustFault::Field("spki")),
         (format!("checkpoint {origin} 7"), TrustFault::Fields),
         (format!("checkpoint {origin}/ 7 {hash}"), TrustFault::Field("origin")),
         (format!("checkpoint {origin} -7 {hash}"), TrustFault::Field("size")),
@@ -88,11 +93,21 @@ fn a_node_line_binds_a_node_to_its_party_and_a_party_to_its_nodes() {
 }
 
 #[test]
+fn a_key_is_of_one_office_and_an_office_may_have_several() {
+    let (k1, k2) = (key(1).spki_base64(), key(2).spki_base64());
+    let trust = TrustFile::parse(&format!("office sv minrex {k1}\noffice sv minrex {k2}\n")).unwrap();
+    assert_eq!(trust.office_of(&key(2)).map(|office| office.office.as_str()), Some("minrex"));
+    assert_eq!(trust.office_of(&key(3)), None);
+    let shared = TrustFile::parse(&format!("office sv minrex {k1}\noffice sv mtps {k1}\n"));
+    assert_eq!(shared, Err(TrustError { line: 2, fault: TrustFault::Repeated }));
+}
+
+#[test]
 fn repeated_lines_and_long_files_are_refused() {
     let text = trust().to_string();
     for line in text.lines() {
         let repeated = TrustFile::parse(&format!("{text}{line}\n"));
-        assert_eq!(repeated, Err(TrustError { line: 6, fault: TrustFault::Repeated }));
+        assert_eq!(repeated, Err(TrustError { line: 7, fault: TrustFault::Repeated }));
     }
     let long = "#".repeat(MAX_TRUST + 1);
     assert_eq!(TrustFile::parse(&long), Err(TrustError { line: 0, fault: TrustFault::TooLarge }));
@@ -100,7 +115,7 @@ fn repeated_lines_and_long_files_are_refused() {
 
 proptest! {
     #[test]
-    fn no_text_panics(text in "((agreement|root|node|checkpoint) [ -~]{0,30}\n){0,4}\\PC{0,20}") {
+    fn no_text_panics(text in "((agreement|root|node|office|checkpoint) [ -~]{0,30}\n){0,4}\\PC{0,20}") {
         if let Ok(file) = TrustFile::parse(&text) {
             prop_assert_eq!(TrustFile::parse(&file.to_string()), Ok(file));
         }

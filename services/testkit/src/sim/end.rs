@@ -102,7 +102,7 @@ impl World {
             agreements: agreements.map(|(p, ..)| TrustedAgreement { id: p.id().into(), digest: p.digest() }).collect(),
             roots: self.accord.roots(),
             nodes: self.accord.parties.iter().map(treaty::Party::trusted).collect(),
-            checkpoints: Vec::new(),
+            ..TrustFile::default()
         };
         for state in 0..self.states.len() {
             self.export(state, &dir.path().join(state.to_string())).await?;
