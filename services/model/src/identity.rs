@@ -16,7 +16,8 @@ const SCHEME: &str = "spiffe://";
 pub struct Identity {
     /// The state's domain, e.g. `sv.example`; its own authority alone may issue names under it.
     pub trust_domain: String,
-    /// What the holder does: `node`, `integration`, `operator`, `auditor`, `consulate`, `agency`.
+    /// What the holder does: `node`, `integration`, `operator`, `auditor`, `ministry`, `consulate`,
+    /// `witness`, `agency`.
     pub role: String,
     /// The organisation within the state; for a node, the state itself.
     pub organisation: String,

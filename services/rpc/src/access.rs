@@ -13,11 +13,13 @@ const AUDITOR: &str = "auditor";
 pub(crate) const CONSULATE: &str = "consulate";
 /// A third witness or a verifier: reads the logs as anyone might who is to check them.
 pub(crate) const WITNESS: &str = "witness";
+/// An officer of the ministry who negotiates: hands over acts that offices have signed.
+const MINISTRY: &str = "ministry";
 /// A state's node.
 const NODE: &str = convenio_model::Identity::NODE;
 
 /// Every role, for what any caller of a state may call.
-const ANY: &[&str] = &[NODE, INTEGRATION, OPERATOR, AUDITOR, CONSULATE, WITNESS, "agency"];
+const ANY: &[&str] = &[NODE, INTEGRATION, OPERATOR, AUDITOR, CONSULATE, WITNESS, MINISTRY, "agency"];
 
 /// Whose certificates a method takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub(crate) struct Rule {
     pub side: Side,
     /// Roles.
     pub roles: &'static [&'static str],
+    /// Roles of a partner, where they are others than those of this state; then `side` is this state's.
+    pub partner: &'static [&'static str],
     /// Whether either side streams: no time limit for the call.
     pub streams: bool,
     /// Whether its handler keeps to the agreements that a certificate is limited to. A limited certificate may call
@@ -59,7 +63,7 @@ pub(crate) fn role_label(role: &str) -> &'static str {
 }
 
 const fn own(path: &'static str, roles: &'static [&'static str]) -> Rule {
-    Rule { path, side: Side::Own, roles, streams: false, by_agreement: false, purpose: false }
+    Rule { path, side: Side::Own, roles, partner: &[], streams: false, by_agreement: false, purpose: false }
 }
 
 const fn write(path: &'static str) -> Rule {
@@ -78,7 +82,15 @@ const fn audit(path: &'static str) -> Rule {
     own(path, &[AUDITOR]).purpose()
 }
 
+const fn negotiate(path: &'static str, roles: &'static [&'static str]) -> Rule {
+    own(path, roles).partner(&[NODE])
+}
+
 impl Rule {
+    const fn partner(self, partner: &'static [&'static str]) -> Self {
+        Self { partner, ..self }
+    }
+
     const fn by_agreement(self) -> Self {
         Self { by_agreement: true, ..self }
     }
@@ -119,6 +131,10 @@ pub(crate) static ADD_CHECKPOINT: WebRule = WebRule { name: "add-checkpoint", ow
 
 /// The table, in the order of the contract.
 pub(crate) static TABLE: &[Rule] = &[
+    negotiate("/convenio.agreement.v1.NegotiationService/SubmitAct", &[MINISTRY]),
+    negotiate("/convenio.agreement.v1.NegotiationService/GetNegotiation", &[MINISTRY, OPERATOR]),
+    own("/convenio.agreement.v1.NegotiationService/ListNegotiations", &[MINISTRY, OPERATOR]),
+    negotiate("/convenio.agreement.v1.NegotiationService/GetDraftFiles", &[MINISTRY, OPERATOR]),
     write("/convenio.registry.v1.AgencyService/CreateAgency"),
     read("/convenio.registry.v1.AgencyService/GetAgency"),
     read("/convenio.registry.v1.AgencyService/ListAgencies"),

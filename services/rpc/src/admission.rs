@@ -41,12 +41,12 @@ pub(crate) fn admit(
             NoStanding::Agreements => "no agreement is left for this certificate at its post",
         })
     })?;
-    let side_fits = match (&standing, rule.side) {
-        (_, Side::Either) => true,
-        (Standing::Own { .. }, side) => side == Side::Own,
-        (Standing::Partner { .. }, side) => side == Side::Partner,
+    let roles = match (&standing, rule.side) {
+        (_, Side::Either) | (Standing::Own { .. }, Side::Own) | (Standing::Partner { .. }, Side::Partner) => rule.roles,
+        (Standing::Partner { .. }, Side::Own) => rule.partner,
+        (Standing::Own { .. }, Side::Partner) => &[],
     };
-    if !side_fits || !rule.roles.contains(&identity.role.as_str()) {
+    if !roles.contains(&identity.role.as_str()) {
         return Err(denied("this method is not for the certificate's state and role"));
     }
     if !rule.by_agreement && standing.agreements().is_some() {

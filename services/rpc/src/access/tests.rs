@@ -42,8 +42,11 @@ fn an_unlisted_method_has_no_rule() {
 }
 
 #[test]
-fn only_a_partners_node_replicates_and_a_partner_calls_nothing_else_but_health() {
+fn only_a_partners_node_replicates_and_a_partner_calls_nothing_else_but_negotiations_and_health() {
     for rule in TABLE {
+        let negotiates = rule.path.starts_with("/convenio.agreement.v1.NegotiationService/");
+        let listing = rule.path.ends_with("/ListNegotiations");
+        assert_eq!(rule.partner, if negotiates && !listing { &["node"][..] } else { &[] }, "{}", rule.path);
         match rule.path {
             path if path.starts_with("/convenio.exchange.v1.ExchangeService/") => {
                 assert_eq!((rule.side, rule.roles), (Side::Partner, &["node"][..]));
