@@ -1,7 +1,11 @@
 //! A pack: an agreement's configuration and messages, loaded once and checked whole.
 
+mod cel;
+mod census;
 mod compile;
 mod error;
+mod guard;
+mod known;
 mod lint;
 mod options;
 mod outlive;
@@ -20,6 +24,7 @@ use crate::lifecycle::{Lifecycle, Role};
 use crate::plan::{MessagePlan, Root, TermRule};
 
 pub use error::PackError;
+pub(crate) use guard::{check_decoded, check_text};
 pub(crate) use lint::Messages;
 pub(crate) use options::Place;
 
@@ -134,30 +139,47 @@ impl Pack {
     }
 
     fn build(id: &str, config: Vec<u8>, read: compile::Reader) -> Result<Self, PackError> {
+        let mut found = Vec::new();
+        let pack = Self::examine(id, config, read, &mut found);
+        match (found.into_iter().next(), pack) {
+            (None, Some(pack)) => Ok(pack),
+            (Some(error), _) => Err(error),
+            (None, None) => Err(PackError::file(CONFIG_NAME, "cannot be looked at")),
+        }
+    }
+
+    /// Checks a pack whole; every problem joins `found`, and where there is one no pack is given. What would cost
+    /// much is not begun once a problem is found.
+    fn examine(id: &str, config: Vec<u8>, read: compile::Reader, found: &mut Vec<PackError>) -> Option<Self> {
+        let mut noted = Noted(found);
         let path = format!("{FOLDER}/{id}/{CONFIG_NAME}");
-        let origin = Origin::new(&path, &config)?;
-        let parsed = Config::parse(origin, id)?;
-        let witness = parsed.witness_policy(origin)?;
-        let (pool, mut files) = compile::compile(&parsed.proto, read)?;
-        let messages = lint::messages(&pool, &parsed)?;
+        let origin = noted.note(Origin::new(&path, &config))?;
+        let parsed = noted.note(Config::parse(origin, id))?;
+        let witness = noted.note(parsed.witness_policy(origin));
+        let (pool, mut files) = noted.note(compile::compile(&parsed.proto, read))?;
+        let messages = lint::messages(&pool, &parsed, noted.0)?;
         let is_part = |name: &str| messages.parts.iter().any(|(m, _)| m.full_name() == name);
-        let lifecycle = Lifecycle::build(&parsed, origin, &is_part)?;
-        outlive::check(&messages, &parsed, origin)?;
-        let plans = crate::plan::plans(&messages, &parsed)?;
-        let terms = crate::plan::term_rules(&plans, &lifecycle, origin)?;
-        let validator = lint::dry_run(&messages)?;
-        files.insert(&path, config.clone()).map_err(|e| file_error(&e))?;
-        Ok(Self {
+        let lifecycle = noted.note(Lifecycle::build(&parsed, origin, &is_part));
+        noted.note(outlive::check(&messages, &parsed, origin));
+        let plans = crate::plan::plans(&messages, &parsed, noted.0);
+        let lifecycle = lifecycle?;
+        let terms = noted.note(crate::plan::term_rules(&plans, &lifecycle, origin));
+        noted.note(files.insert(&path, config.clone()).map_err(|e| file_error(&e)));
+        if !noted.0.is_empty() {
+            return None;
+        }
+        let validator = noted.note(lint::dry_run(&messages))?;
+        Some(Self {
             inner: Arc::new(Inner {
                 digest: files.digest(),
                 files,
                 config: parsed,
-                witness,
+                witness: witness?,
                 lifecycle,
                 pool,
                 plans,
                 extensions: messages.extensions,
-                terms,
+                terms: terms?,
                 validator,
             }),
         })
@@ -256,6 +278,15 @@ impl Pack {
 
     pub(crate) fn validator(&self) -> &Validator {
         &self.inner.validator
+    }
+}
+
+/// Problems so far.
+struct Noted<'a>(&'a mut Vec<PackError>);
+
+impl Noted<'_> {
+    fn note<T>(&mut self, result: Result<T, PackError>) -> Option<T> {
+        result.map_err(|error| self.0.push(error)).ok()
     }
 }
 

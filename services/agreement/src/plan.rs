@@ -4,6 +4,7 @@
 mod accept;
 mod compare;
 mod extension;
+mod never;
 mod project;
 mod semantic;
 mod source;
@@ -25,7 +26,7 @@ pub use compare::{Worse, compare_terms};
 pub use extension::ExtensionError;
 pub use project::ProjectError;
 pub use semantic::{Doc, Term};
-pub(crate) use source::same_as_registry;
+pub(crate) use source::{CONTRACT, same_kind};
 pub use source::{Record, Root, SourcePath, Sources, UnknownRoot};
 pub use violation::Violation;
 
@@ -99,28 +100,31 @@ pub(crate) fn is_value(kind: &Kind, name: &str) -> bool {
     full_name.and_then(|full| full.strip_prefix("convenio.type.v1.")) == Some(name)
 }
 
-/// Plans all messages that may cross.
+/// Plans all messages that may cross; every problem joins `found`.
 pub(crate) fn plans(
     messages: &crate::pack::Messages,
     config: &Config,
-) -> Result<BTreeMap<String, MessagePlan>, PackError> {
+    found: &mut Vec<PackError>,
+) -> BTreeMap<String, MessagePlan> {
     let mut plans = BTreeMap::new();
     for (message, class) in &messages.parts {
         let mut sources = HashSet::new();
         let mut fields = Vec::new();
         for field in message.fields() {
-            let plan = plan_field(&field, messages, config)?;
-            if !sources.insert(plan.source.as_str().to_owned()) {
-                let problem = format!("`{}` already feeds another field", plan.source);
-                return Err(field.error(problem));
+            match plan_field(&field, messages, config) {
+                Ok(plan) if !sources.insert(plan.source.as_str().to_owned()) => {
+                    let error = field.error(format!("`{}` already feeds another field", plan.source));
+                    found.push(error.rule("disclosure/twice").instead("remove one of the two fields"));
+                }
+                Ok(plan) => fields.push(plan),
+                Err(error) => found.push(error),
             }
-            fields.push(plan);
         }
         fields.sort_by_key(|plan| plan.field.number());
         let plan = MessagePlan { descriptor: message.clone(), class: class.clone(), fields };
         plans.insert(message.full_name().to_owned(), plan);
     }
-    Ok(plans)
+    plans
 }
 
 fn plan_field(
@@ -136,9 +140,19 @@ fn plan_field(
     })?;
     let stage = config.stages.iter().position(|stage| *stage == cross.stage);
     let stage = stage.and_then(|index| u8::try_from(index).ok()).map(StageId);
-    let stage = stage.ok_or_else(|| field.error(format!("no stage `{}`", cross.stage)))?;
+    let stage = stage.ok_or_else(|| {
+        let error = field.error(format!("no stage `{}`", cross.stage)).rule("disclosure/stage");
+        error.instead(format!("one of {}", config.stages.join(", ")))
+    })?;
     let source = SourcePath::resolve(&cross.from, &messages.extensions);
-    let source = source.map_err(|problem| field.error(format!("from `{}`: {problem}", cross.from)))?;
+    let source = source.map_err(|problem| {
+        let error = field.error(format!("from `{}`: {problem}", cross.from)).rule("disclosure/source");
+        error.instead("a registry field such as `worker.birth_date`, or `<record>.agreement_data.<field>`")
+    })?;
+    if let Some(why) = never::refusal(&source) {
+        let error = field.error(format!("`{source}` never crosses: {why}")).rule("disclosure/never");
+        return Err(error.instead("remove the field"));
+    }
     let transform = match wire::Transform::try_from(cross.r#as) {
         Ok(wire::Transform::Unspecified) => Transform::Copy,
         Ok(wire::Transform::Year) => Transform::Year,
@@ -166,7 +180,11 @@ fn check_kinds(field: &FieldDescriptor, source: &SourcePath, transform: Transfor
             Transform::Year => !to.is_list() && is_value(&from.kind(), "Date") && to.kind() == Kind::Int32,
             Transform::LastFour => !to.is_list() && from.kind() == Kind::String && to.kind() == Kind::String,
         };
-    if fits { Ok(()) } else { Err(field.error(format!("`{source}` is of another type"))) }
+    if fits {
+        return Ok(());
+    }
+    let error = field.error(format!("`{source}` is of another type")).rule("disclosure/type");
+    Err(error.instead(format!("declare the field as `{}` is, or reduce it with `as`", source.leaf().full_name())))
 }
 
 fn check_comparable(field: &FieldDescriptor, compare: Compare) -> Result<(), PackError> {

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
 use super::MAX_CONFIG;
-use crate::pack::PackError;
+use crate::pack::{PackError, check_decoded, check_text};
 
 /// The text of an `agreement.toml` with its name, to say where a problem is.
 #[derive(Debug, Clone, Copy)]
@@ -22,15 +22,46 @@ impl<'a> Origin<'a> {
             return Err(PackError::file(file, format!("larger than {MAX_CONFIG} bytes")));
         }
         let text = std::str::from_utf8(bytes).map_err(|_| PackError::file(file, "not UTF-8"))?;
+        check_text(file, text)?;
         Ok(Self { file, text })
     }
 
     /// Parses the text into what it must be.
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, PackError> {
+        self.check_texts()?;
         toml::from_str(self.text).map_err(|error| {
             let line = error.span().map(|span| self.line(span.start));
             PackError::at(self.file, line, None, error.message().replace('\n', " ")).rule("config/toml")
         })
+    }
+
+    /// Refuses texts whose escapes hide what they say; a text that does not parse is the parser's to tell.
+    fn check_texts(&self) -> Result<(), PackError> {
+        let Ok(table) = DeTable::parse(self.text) else { return Ok(()) };
+        let mut open: Vec<(&str, &DeValue<'_>, usize)> = Vec::new();
+        open.extend(table.get_ref().iter().map(|(key, value)| (&**key.get_ref(), value.get_ref(), value.span().start)));
+        while let Some((key, value, at)) = open.pop() {
+            let text = match value {
+                DeValue::String(text) => text,
+                DeValue::Array(items) => {
+                    open.extend(items.iter().map(|item| ("", item.get_ref(), item.span().start)));
+                    ""
+                }
+                DeValue::Table(table) => {
+                    let entries = table.iter();
+                    open.extend(entries.map(|(key, item)| (&**key.get_ref(), item.get_ref(), item.span().start)));
+                    ""
+                }
+                _ => "",
+            };
+            for said in [key, text] {
+                check_decoded(said).map_err(|problem| {
+                    let problem = format!("a text {problem}");
+                    PackError::at(self.file, Some(self.line(at)), None, problem).rule("text/escape")
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// A problem at `key`, for example `lifecycle.transitions[3].gates[1]`.

@@ -7,6 +7,7 @@ use prost_reflect::DescriptorPool;
 use protox::file::{File, FileResolver};
 
 use super::error::PackError;
+use super::guard;
 use crate::digest::{Files, FilesError, is_import_path};
 
 /// Bytes of an imported file; `None` if there is none.
@@ -16,10 +17,12 @@ pub(super) type Reader = Box<dyn Fn(&str) -> Result<Option<Vec<u8>>, FilesError>
 /// decoded again; source positions stay, for the messages of later checks.
 pub(super) fn compile(root: &str, read: Reader) -> Result<(DescriptorPool, Files), PackError> {
     let opened = Rc::new(RefCell::new(Files::new()));
-    let resolver = Closure { read, opened: Rc::clone(&opened) };
+    let refused = Rc::new(RefCell::new(None));
+    let resolver = Closure { read, opened: Rc::clone(&opened), refused: Rc::clone(&refused) };
     let mut compiler = protox::Compiler::with_file_resolver(resolver);
     compiler.include_imports(true).include_source_info(true);
-    compiler.open_file(root).map_err(|error| located(root, &error))?;
+    // A refusal of our own says more than the compiler's words about it.
+    compiler.open_file(root).map_err(|error| refused.take().unwrap_or_else(|| located(root, &error)))?;
     let pool = DescriptorPool::decode(compiler.encode_file_descriptor_set().as_slice())
         .map_err(|error| parse_located(root, &format!("{error:?}"), &error.to_string()))?;
     let files = opened.take();
@@ -30,6 +33,15 @@ pub(super) fn compile(root: &str, read: Reader) -> Result<(DescriptorPool, Files
 struct Closure {
     read: Reader,
     opened: Rc<RefCell<Files>>,
+    refused: Rc<RefCell<Option<PackError>>>,
+}
+
+impl Closure {
+    fn refuse(&self, error: PackError) -> protox::Error {
+        let shown = protox::Error::new(error.clone());
+        *self.refused.borrow_mut() = Some(error);
+        shown
+    }
 }
 
 impl FileResolver for Closure {
@@ -39,16 +51,13 @@ impl FileResolver for Closure {
         }
         let bytes = (self.read)(name).map_err(protox::Error::new)?;
         let bytes = bytes.ok_or_else(|| protox::Error::file_not_found(name))?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| protox::Error::new(NotText))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| self.refuse(PackError::file(name, "not UTF-8")))?;
+        guard::check_proto(name, text).map_err(|error| self.refuse(error))?;
         let file = File::from_source(name, text)?;
         self.opened.borrow_mut().insert(name, bytes).map_err(protox::Error::new)?;
         Ok(file)
     }
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("an imported file is not UTF-8")]
-struct NotText;
 
 fn located(root: &str, error: &protox::Error) -> PackError {
     let file = error.file().unwrap_or(root);

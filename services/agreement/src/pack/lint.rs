@@ -4,17 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use prost_protovalidate::{Error as RuleError, Validator, ValidatorOption};
-use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Syntax, Value};
+use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
 
 use super::error::PackError;
 use super::options::{Disclosure, Place};
-use super::rules;
+use super::{census, known, rules};
 use crate::config::Config;
 use crate::plan::{Root, is_value_type};
-
-/// Most messages of an agreement, and most fields of a message.
-const MAX_MESSAGES: usize = 256;
-const MAX_FIELDS: usize = 128;
 
 /// The messages of an agreement, linted.
 pub(crate) struct Messages {
@@ -26,79 +22,81 @@ pub(crate) struct Messages {
     pub(crate) options: Disclosure,
 }
 
-/// Finds and lints the messages of the pack's package.
-pub(super) fn messages(pool: &DescriptorPool, config: &Config) -> Result<Messages, PackError> {
-    let options = Disclosure::of(pool, &config.proto)?;
-    let mut found = Messages { parts: Vec::new(), extensions: HashMap::new(), options };
+/// Finds and lints the messages of the pack's packages; every problem joins `found`. `None` where nothing more can
+/// be looked at, or it would cost too much.
+pub(super) fn messages(pool: &DescriptorPool, config: &Config, found: &mut Vec<PackError>) -> Option<Messages> {
+    let packages: Vec<&str> = config.own_packages().collect();
+    let before = found.len();
+    found.extend(known::check(pool));
+    found.extend(census::check(pool, &packages));
     let file = pool.get_file_by_name(&config.proto);
     if file.is_none_or(|file| file.package_name() != config.package) {
         let problem = format!("is not of package `{}`", config.package);
-        return Err(PackError::file(&config.proto, problem));
+        found.push(PackError::file(&config.proto, problem).rule("schema/package"));
     }
-    let packages: Vec<&str> = config.own_packages().collect();
-    if let Some(empty) = packages.iter().find(|package| !pool.all_messages().any(|m| m.package_name() == **package)) {
-        return Err(PackError::file(&config.proto, format!("imports no message of package `{empty}`")));
+    for empty in packages.iter().filter(|package| !pool.all_messages().any(|m| m.package_name() == **package)) {
+        let problem = format!("imports no message of package `{empty}`");
+        found.push(PackError::file(&config.proto, problem).rule("schema/package").instead("remove it from `packages`"));
     }
+    if found[before..].iter().any(|error| matches!(error.rule, "schema/size" | "schema/shared" | "schema/package")) {
+        return None;
+    }
+    let options = Disclosure::of(pool, &config.proto).map_err(|error| found.push(error)).ok()?;
+    let mut messages = Messages { parts: Vec::new(), extensions: HashMap::new(), options };
     let own = pool.all_messages().filter(|message| packages.contains(&message.package_name()));
-    for message in own {
-        found.add(&message, config)?;
-    }
-    if found.parts.len() + found.extensions.len() > MAX_MESSAGES {
-        return Err(PackError::file(&config.proto, format!("more than {MAX_MESSAGES} messages")));
+    for message in own.filter(|message| message.parent_message().is_none()) {
+        found.extend(messages.add(&message, config).err());
+        messages.lint(&message, found);
     }
     for value_type in pool.all_messages().filter(|m| is_value_type(m.full_name())) {
-        crate::plan::same_as_registry(&value_type)?;
-        found.lint(&value_type)?;
+        messages.lint(&value_type, found);
     }
-    Ok(found)
+    Some(messages)
 }
 
 impl Messages {
     fn add(&mut self, message: &MessageDescriptor, config: &Config) -> Result<(), PackError> {
-        if message.parent_message().is_some() {
-            return Err(message.error("is declared inside another message"));
-        }
         match (self.options.part(message), self.options.extension(message)) {
             (Some(part), None) => {
-                if config.retention.class(&part.class).is_none() {
-                    let problem = format!("no retention class `{}`", part.class);
-                    return Err(message.error(problem));
-                }
-                self.parts.push((message.clone(), part.class));
+                let known = config.retention.class(&part.class).is_some();
+                self.parts.push((message.clone(), part.class.clone()));
+                if known { Ok(()) } else { Err(unknown_class(message, &part.class, config)) }
             }
             (None, Some(extension)) => {
-                let root: Root = extension
-                    .of
-                    .parse()
-                    .ok()
-                    .filter(|root: &Root| root.agreement_data().is_some())
-                    .ok_or_else(|| message.error(format!("extends no record: `{}`", extension.of)))?;
+                let root = extension.of.parse().ok().filter(|root: &Root| root.agreement_data().is_some());
+                let root = root.ok_or_else(|| {
+                    let error = message.error(format!("extends no record: `{}`", extension.of));
+                    error.rule("schema/extension").instead("name a registry record that has `agreement_data`")
+                })?;
                 if self.extensions.insert(root, message.clone()).is_some() {
-                    let problem = format!("`{}` is already extended", extension.of);
-                    return Err(message.error(problem));
+                    let error = message.error(format!("`{}` is already extended", extension.of));
+                    return Err(error.rule("schema/extension").instead("keep one extension of each record"));
                 }
+                Ok(())
             }
-            _ => return Err(message.error("must have the option `part` or `extension`")),
+            _ => {
+                let error = message.error("must have the option `part` or `extension`").rule("disclosure/part");
+                let instead = "add `option (convenio.agreement.v1.part).class = \"<class>\";` to what crosses, \
+                               or `option (convenio.agreement.v1.extension).of = \"<record>\";` to what never does";
+                Err(error.instead(instead))
+            }
         }
-        self.lint(message)
     }
 
-    fn lint(&self, message: &MessageDescriptor) -> Result<(), PackError> {
-        if message.parent_file().syntax() != Syntax::Proto3 {
-            return Err(message.error("must be of syntax proto3"));
-        }
-        if message.fields().len() > MAX_FIELDS {
-            return Err(message.error(format!("has more than {MAX_FIELDS} fields")));
-        }
+    fn lint(&self, message: &MessageDescriptor, found: &mut Vec<PackError>) {
         if let Some(rules) = self.options.message_rules(message) {
-            rules::check_message(&rules).map_err(|problem| message.error(problem))?;
+            let checked = rules::check_message(&rules);
+            found.extend(checked.err().map(|problem| message.error(problem).rule("rules/cel").instead(CEL)));
         }
         for field in message.fields() {
-            lint_kind(&field)?;
+            if let Err(error) = lint_kind(&field) {
+                found.push(error);
+                continue;
+            }
             let rules = self.options.field_rules(&field);
-            rules::check_field(&field, rules.as_ref()).map_err(|problem| field.error(problem))?;
+            let checked = rules::check_field(&field, rules.as_ref());
+            found.extend(checked.err().map(|problem| unbounded(&field, problem)));
         }
-        Ok(())
     }
 
     /// Every message that is ever validated.
@@ -107,17 +105,52 @@ impl Messages {
     }
 }
 
+/// What a rule may be made of.
+const CEL: &str = "use comparisons, size, startsWith, endsWith, contains, matches with a literal pattern, and one level \
+                   of all, exists, exists_one or filter";
+
+fn unknown_class(message: &MessageDescriptor, class: &str, config: &Config) -> PackError {
+    let classes: Vec<&str> = config.retention.classes.keys().map(String::as_str).collect();
+    let error = message.error(format!("no retention class `{class}`")).rule("disclosure/class");
+    error.instead(format!("one of {}, or add [retention.classes.{class}]", classes.join(", ")))
+}
+
+fn unbounded(field: &FieldDescriptor, problem: String) -> PackError {
+    if problem.contains("CEL") {
+        return field.error(problem).rule("rules/cel").instead(CEL);
+    }
+    let list = field.is_list();
+    let instead = match field.kind() {
+        _ if list => {
+            "(buf.validate.field).repeated = { max_items: 8 items: { … } }, items bounded as single fields are"
+        }
+        Kind::String => "(buf.validate.field).string.max_len = 120, or a pattern such as \"^[A-Z]{2}$\"",
+        Kind::Bytes => "(buf.validate.field).bytes.max_len = 32",
+        Kind::Int64 => "(buf.validate.field).int64 = { gte: 0 lte: 253402300799999 }",
+        Kind::Uint32 => "(buf.validate.field).uint32.lte = 1000",
+        _ => "(buf.validate.field).int32 = { gte: 0 lte: 1000 }",
+    };
+    field.error(problem).rule("rules/bounded").instead(instead)
+}
+
 fn lint_kind(field: &FieldDescriptor) -> Result<(), PackError> {
     if field.is_map() || field.is_group() {
-        return Err(field.error("maps and groups are not allowed"));
+        return Err(kind(field, "maps and groups are not allowed", "a list of values, or plain fields"));
     }
     match field.kind() {
-        Kind::Float | Kind::Double => Err(field.error("floating-point numbers are not allowed")),
+        Kind::Float | Kind::Double => {
+            Err(kind(field, "floating-point numbers are not allowed", "int32 or int64 in a small unit, such as tenths"))
+        }
         Kind::Message(of) if !is_value_type(of.full_name()) => {
-            Err(field.error(format!("`{}` is no value type of convenio.type.v1", of.full_name())))
+            let problem = format!("`{}` is no value type of convenio.type.v1", of.full_name());
+            Err(kind(field, &problem, "a scalar, an enum, or Money, Date, Code or Place of convenio.type.v1"))
         }
         _ => Ok(()),
     }
+}
+
+fn kind(field: &FieldDescriptor, problem: &str, instead: &str) -> PackError {
+    field.error(problem).rule("schema/kind").instead(instead)
 }
 
 /// Validates each message once, empty and filled: a rule that does not compile shows only then.
@@ -132,7 +165,10 @@ pub(super) fn dry_run(messages: &Messages) -> Result<Validator, PackError> {
                 Err(error) => {
                     let text = error.to_string();
                     let problem = text.lines().next().unwrap_or_default();
-                    return Err(message.error(format!("its rules do not work: {problem}")));
+                    let error = message.error(format!("its rules do not work: {problem}"));
+                    return Err(error
+                        .rule("rules/dry-run")
+                        .instead("a CEL rule of this message names fields that it has"));
                 }
             }
         }

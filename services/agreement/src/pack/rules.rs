@@ -1,14 +1,20 @@
 //! Whether the `buf.validate` rules of a field bound it, and whether their CEL is cheap.
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, ReflectMessage, Value};
-use regex_syntax::hir::Look;
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
+
+use super::cel;
 
 /// Most entries of a list.
 const MAX_ITEMS: u64 = 1024;
 /// Most characters or bytes of a text.
 const MAX_TEXT: u64 = 16 * 1024;
-/// Longest CEL expression, bytes.
-const MAX_CEL: usize = 2048;
+/// Most CEL rules of one field or message.
+const MAX_RULES: usize = 16;
+/// Longest pattern, bytes.
+const MAX_PATTERN: usize = 512;
+/// Most states that a pattern may have, about: repetitions multiply.
+const MAX_PATTERN_COST: u64 = 8 * 1024;
 /// `IGNORE_ALWAYS` of `buf.validate.Ignore`.
 const IGNORE_ALWAYS: i32 = 3;
 
@@ -98,7 +104,7 @@ fn check_text(rules: Option<&DynamicMessage>) -> Result<(), String> {
 
 /// A pattern bounds a text if it is anchored at both ends and matches nothing longer than the limit.
 fn check_pattern(pattern: &str) -> Result<(), String> {
-    let hir = regex_syntax::parse(pattern).map_err(|_| "the pattern is no regular expression")?;
+    let hir = parse_pattern(pattern)?;
     let properties = hir.properties();
     let anchored =
         properties.look_set_prefix().contains(Look::Start) && properties.look_set_suffix().contains(Look::End);
@@ -108,6 +114,43 @@ fn check_pattern(pattern: &str) -> Result<(), String> {
     match properties.maximum_len() {
         Some(bytes) if bytes as u64 <= MAX_TEXT => Ok(()),
         _ => Err("the pattern matches texts of any length".to_owned()),
+    }
+}
+
+fn parse_pattern(pattern: &str) -> Result<Hir, String> {
+    if pattern.len() > MAX_PATTERN {
+        return Err(format!("the pattern is longer than {MAX_PATTERN} bytes"));
+    }
+    let parsed = regex_syntax::ParserBuilder::new().nest_limit(32).build().parse(pattern);
+    let hir = parsed.map_err(|_| "the pattern is no regular expression")?;
+    if cost(&hir) > MAX_PATTERN_COST {
+        return Err("the pattern costs too much: its repetitions multiply".to_owned());
+    }
+    Ok(hir)
+}
+
+/// About how many states an automaton of the pattern has.
+///
+/// # Errors
+/// Why the pattern may not be used at all.
+pub(super) fn pattern_cost(pattern: &str) -> Result<u64, String> {
+    parse_pattern(pattern).map(|hir| cost(&hir))
+}
+
+fn cost(hir: &Hir) -> u64 {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len() as u64,
+        HirKind::Class(Class::Unicode(class)) => class.ranges().len() as u64,
+        HirKind::Class(Class::Bytes(class)) => class.ranges().len() as u64,
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min).max(1);
+            cost(&repetition.sub).saturating_mul(u64::from(times))
+        }
+        HirKind::Capture(capture) => cost(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().fold(0, |sum, part| sum.saturating_add(cost(part)))
+        }
     }
 }
 
@@ -133,6 +176,9 @@ fn check_cel_of(rules: &DynamicMessage) -> Result<(), String> {
     let list = |name: &str| rules.get_field_by_name(name).map(|value| value.into_owned());
     for name in ["cel", "cel_expression"] {
         let Some(Value::List(entries)) = list(name) else { continue };
+        if entries.len() > MAX_RULES {
+            return Err(format!("more than {MAX_RULES} CEL rules in one place"));
+        }
         for entry in entries {
             let expression = match &entry {
                 Value::String(text) => text.clone(),
@@ -142,83 +188,8 @@ fn check_cel_of(rules: &DynamicMessage) -> Result<(), String> {
                 },
                 _ => String::new(),
             };
-            check_cel(&expression)?;
+            cel::check(&expression)?;
         }
     }
     Ok(())
-}
-
-/// CEL has no cost limit: a comprehension within another is refused. So is `now`: what is judged again
-/// years later must be judged alike.
-pub(super) fn check_cel(expression: &str) -> Result<(), String> {
-    const MACROS: [&str; 11] = [
-        "all",
-        "exists",
-        "exists_one",
-        "existsOne",
-        "map",
-        "filter",
-        "sortBy",
-        "transformList",
-        "transformMap",
-        "transformMapEntry",
-        "reduce",
-    ];
-    if expression.len() > MAX_CEL {
-        return Err(format!("a CEL expression is longer than {MAX_CEL} bytes"));
-    }
-    if expression.contains("'''") || expression.contains("\"\"\"") {
-        return Err("a CEL expression holds a multi-line text".to_owned());
-    }
-    let bytes = expression.as_bytes();
-    let mut open = Vec::new();
-    let mut word = "";
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        if byte.is_ascii_alphabetic() || byte == b'_' {
-            let end = end_of_word(bytes, at);
-            word = expression.get(at..end).unwrap_or_default();
-            if word == "now" {
-                return Err("a CEL expression depends on the present time".to_owned());
-            }
-            at = end;
-            continue;
-        }
-        match byte {
-            b'(' => {
-                let looping = MACROS.contains(&word);
-                if looping && open.contains(&true) {
-                    return Err("a CEL expression nests one macro in another".to_owned());
-                }
-                open.push(looping);
-            }
-            b')' => {
-                open.pop();
-            }
-            b'"' | b'\'' => at = end_of_text(bytes, at, matches!(word, "r" | "R")),
-            _ => {}
-        }
-        if !byte.is_ascii_whitespace() {
-            word = "";
-        }
-        at += 1;
-    }
-    Ok(())
-}
-
-fn end_of_word(bytes: &[u8], start: usize) -> usize {
-    let part = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
-    start + bytes.iter().skip(start).take_while(|b| part(b)).count()
-}
-
-/// Index of the quote that ends the text which begins at `start`.
-fn end_of_text(bytes: &[u8], start: usize, raw: bool) -> usize {
-    let mut at = start + 1;
-    while let Some(&byte) = bytes.get(at) {
-        if byte == bytes[start] {
-            return at;
-        }
-        at += if byte == b'\\' && !raw { 2 } else { 1 };
-    }
-    bytes.len()
 }

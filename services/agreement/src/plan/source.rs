@@ -10,13 +10,12 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
 
 use super::{Extensions, PathText};
-use crate::pack::{PackError, Place};
 
 /// Field of a record that holds what single agreements add.
 const AGREEMENT_DATA: &str = "agreement_data";
 
 /// Descriptors of the core contract, as this program was built with.
-static CONTRACT: LazyLock<DescriptorPool> =
+pub(crate) static CONTRACT: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(convenio_wire::DESCRIPTORS).expect("compiled in by convenio-wire"));
 
 macro_rules! roots {
@@ -26,7 +25,7 @@ macro_rules! roots {
         pub enum Root { $($(#[$doc])* $variant,)* }
 
         impl Root {
-            const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// As a path writes it.
             #[must_use]
@@ -237,25 +236,10 @@ impl Sources {
 }
 
 /// Whether two kinds of different pools are the same.
-pub(super) fn same_kind(a: &Kind, b: &Kind) -> bool {
+pub(crate) fn same_kind(a: &Kind, b: &Kind) -> bool {
     match (a, b) {
         (Kind::Enum(a), Kind::Enum(b)) => a.full_name() == b.full_name(),
         (Kind::Message(a), Kind::Message(b)) => a.full_name() == b.full_name(),
         _ => a == b,
     }
-}
-
-/// Checks that a pack's copy of a value type is one that this program can fill.
-pub(crate) fn same_as_registry(message: &MessageDescriptor) -> Result<(), PackError> {
-    let ours = CONTRACT.get_message_by_name(message.full_name());
-    let ours = ours.ok_or_else(|| message.error("this program does not know it"))?;
-    for field in message.fields() {
-        let same = ours.get_field(field.number()).is_some_and(|our| {
-            our.name() == field.name() && our.is_list() == field.is_list() && same_kind(&our.kind(), &field.kind())
-        });
-        if !same {
-            return Err(field.error("this program knows another field of this number"));
-        }
-    }
-    Ok(())
 }
