@@ -9,6 +9,7 @@ mod known;
 mod lint;
 mod options;
 mod outlive;
+mod ratify;
 mod rules;
 
 use std::collections::{BTreeMap, HashMap};

@@ -119,8 +119,8 @@ pub fn run(args: PkiArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes a state's development set in `dir`: `ca`, `node`, `integration`, `operator`, `auditor` and
-/// one `consulate-<post>` for each post, each as `.pem` with its private key (mode 0600) as
+/// Makes a state's development set in `dir`: `ca`, `node`, `integration`, `operator`, `auditor`, `ministry`
+/// and one `consulate-<post>` for each post, each as `.pem` with its private key (mode 0600) as
 /// `.sk.pem`. The authority is valid for ten years from `now`, the others for one.
 ///
 /// # Errors
@@ -159,6 +159,7 @@ fn leaves(spec: &StateSpec, now: SystemTime) -> anyhow::Result<Vec<Leaf>> {
         ("integration".to_owned(), path("integration")),
         ("operator".to_owned(), path("operator")),
         ("auditor".to_owned(), path("auditor")),
+        ("ministry".to_owned(), path("ministry")),
     ];
     let mut seen = BTreeSet::new();
     for (organisation, post) in &spec.posts {

@@ -1,11 +1,13 @@
 //! Opening: who is the partner, what both ratified, the logs and their first entries.
 
+use std::cell::OnceCell;
 use std::sync::{Arc, RwLock};
 
 use convenio_seal::dsse::Envelope;
 use convenio_seal::epoch::{epoch_open_from, verify_epoch_open};
 use convenio_seal::origin::log_origin;
 use convenio_seal::root::{RootSet, ratify_from, verify_ratify};
+use convenio_seal::signoff::check_counts;
 use convenio_seal::vault::Vault;
 use convenio_store::{LogId, LogRow, StoreError, Tx, Writes};
 use convenio_wire::exchange::v1::{Activate, EpochOpen, statement::Body};
@@ -121,16 +123,25 @@ fn ratified(
     let mut found = Vec::new();
     for party in pack.parties() {
         let node = nodes.iter().find(|(p, _)| *p == party.id).map(|(_, node)| *node).unwrap_or_default();
+        let rule = pack.ratification_rule(&party.id);
+        let uncounted = OnceCell::new();
         let by_its_roots = |file: &&Vec<u8>| {
             let said = Envelope::parse(file).ok().and_then(|e| ratify_from(&e).ok());
             let roots = parts.roots.iter().find(|r| r.party() == party.id);
             let said = said.zip(roots).and_then(|(ratify, roots)| verify_ratify(&ratify, roots).ok());
-            said.is_some_and(|s| s.agreement == pack.id() && s.digest == pack.digest() && s.node == node)
+            let said = said.filter(|s| s.agreement == pack.id() && s.digest == pack.digest() && s.node == node);
+            let counts = said.map(|s| check_counts(&s, &rule, &[], Some(parts.clock.now_ms())));
+            counts.is_some_and(|counts| counts.map_err(|why| uncounted.set(why)).is_ok())
         };
         let file = parts.ratifications.iter().find(by_its_roots).ok_or_else(|| OpenError::NotRatified {
             agreement: pack.id().to_owned(),
             party: party.id.clone(),
-            why: format!("no ratification of digest {} for node {node} by its roots", hex::encode(pack.digest())),
+            why: match uncounted.get() {
+                Some(why) => format!("{}: {why}", why.reason()),
+                None => {
+                    format!("no ratification of digest {} for node {node} by its roots", hex::encode(pack.digest()))
+                }
+            },
         })?;
         found.push((party.id.clone(), file.clone()));
     }

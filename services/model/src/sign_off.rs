@@ -12,3 +12,12 @@ pub struct SignOffPolicy {
     /// Items of the policy basis that are missing, and that the party must acknowledge.
     pub missing: Vec<String>,
 }
+
+/// What a version of an agreement demands of a party's ratification before it counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RatificationRule {
+    /// Who signs off; `None` where nobody needs to.
+    pub sign_off: Option<SignOffPolicy>,
+    /// Digest of the version that this one replaces; `None` for a first one.
+    pub amends: Option<[u8; 32]>,
+}

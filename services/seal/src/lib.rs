@@ -31,7 +31,7 @@ pub use manifest::{ManifestError, ManifestKeys, NodeKeys};
 pub use origin::{BadOrigin, LogOrigin, log_origin};
 pub use root::{Grounds, RatifiedBy, RootError, RootSet};
 pub use root::{ratify_envelope, ratify_from, self_described_roots, sign_ratification, verify_ratify};
-pub use signoff::{SignOffRefused, check_sign_offs};
+pub use signoff::{SignOffRefused, Uncounted, check_counts};
 pub use statement::{EntryError, OpenEntry, open_entry, seal_entry, verify_entry};
 pub use trust::{PinnedCheckpoint, TrustError, TrustFile, TrustedAgreement, TrustedNode, TrustedOffice};
 pub use vault::{DataKeyId, Vault, VaultError, WrappingKey};

@@ -1,6 +1,6 @@
 //! What offices of a party sign before its roots ratify, and whether it suffices.
 
-use convenio_model::SignOffPolicy;
+use convenio_model::{RatificationRule, SignOffPolicy};
 use convenio_wire::SIGN_OFF_TYPE;
 use convenio_wire::agreement::v1::SignOff;
 use convenio_wire::agreement::v1::sign_off::Decision;
@@ -83,6 +83,53 @@ pub enum SignOffRefused {
 impl SignOffRefused {
     /// Stable reason of every refusal of this kind.
     pub const REASON: &str = "SIGN_OFF";
+}
+
+/// A ratification by the right roots that does not count all the same.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Uncounted {
+    /// For want of sign-offs.
+    #[error(transparent)]
+    SignOff(#[from] SignOffRefused),
+    /// It says that it replaces another version than the pack does.
+    #[error("it replaces another version than the pack does")]
+    Amends,
+    /// It is not in force yet.
+    #[error("the party has put it off to a later time")]
+    NotYet,
+}
+
+impl Uncounted {
+    /// Stable reason.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::SignOff(_) => SignOffRefused::REASON,
+            Self::Amends => "AMENDS",
+            Self::NotYet => "NOT_YET",
+        }
+    }
+}
+
+/// Demands of a ratification what the version that it names demands of its party. `known` are the keys of offices that
+/// the trust file names, `at_ms` when it is to count (Unix milliseconds; `None` leaves that open). The signatures of the
+/// roots are not looked at.
+///
+/// # Errors
+/// [`Uncounted`].
+pub fn check_counts(
+    ratified: &RatifiedBy,
+    rule: &RatificationRule,
+    known: &[TrustedOffice],
+    at_ms: Option<u64>,
+) -> Result<(), Uncounted> {
+    if ratified.grounds.amends.is_some_and(|amends| rule.amends != Some(amends)) {
+        return Err(Uncounted::Amends);
+    }
+    if at_ms.is_some_and(|at| at < ratified.grounds.not_before_ms) {
+        return Err(Uncounted::NotYet);
+    }
+    Ok(check_sign_offs(ratified, rule.sign_off.as_ref(), known)?)
 }
 
 /// What an office says of one version of an agreement.

@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use convenio_agreement::Pack;
-use convenio_model::SeededEntropy;
+use convenio_model::{SeededEntropy, SignOffPolicy};
 use convenio_seal::epoch::authorise_epoch;
 use convenio_seal::key::SigningKey;
 use convenio_seal::manifest::NodeKeys;
 use convenio_seal::origin::log_origin;
-use convenio_seal::root::{RatifiedBy, RootSet, sign_ratification};
+use convenio_seal::root::{Grounds, RatifiedBy, RootSet, sign_ratification};
+use convenio_seal::signoff::{OfficeSaid, sign_off, sign_off_from};
 use convenio_seal::trust::TrustedNode;
 use convenio_wire::exchange::v1::EpochAuthorisation;
 use prost::Message;
+
+use crate::pair::START_MS;
 
 /// The agreement of the repository.
 pub const SV_CA: &str = "sv-ca";
@@ -135,10 +138,44 @@ impl Treaty {
     }
 }
 
-/// A party's ratification of a pack.
+/// A party's ratification of a pack, with the sign-off of every office that the pack lists.
 pub(crate) fn ratification(party: &Party, pack: &Pack) -> Vec<u8> {
-    let said = RatifiedBy::new(pack.id(), pack.digest(), &party.node, party.roots.clone());
+    let plain = RatifiedBy::new(pack.id(), pack.digest(), &party.node, party.roots.clone());
+    let said = match pack.ratification_rule(&party.party).sign_off {
+        Some(policy) => RatifiedBy { grounds: grounds(party, pack, &policy), ..plain },
+        None => plain,
+    };
     sign_ratification(&said, &party.signers()).unwrap().to_json().into_bytes()
+}
+
+/// Key of an office of a party: the same in every treaty.
+#[must_use]
+pub fn office_key(party: &str, office: &str) -> SigningKey {
+    SigningKey::generate(&SeededEntropy::labelled(1, &format!("{party}/{office}")))
+}
+
+fn grounds(party: &Party, pack: &Pack, policy: &SignOffPolicy) -> Grounds {
+    let said = |office: &String| OfficeSaid {
+        agreement: pack.id().to_owned(),
+        digest: pack.digest(),
+        party: party.party.clone(),
+        office: office.clone(),
+        officer_role: String::new(),
+        time_ms: START_MS,
+        objection: None,
+        acknowledged: policy.missing.clone(),
+    };
+    let mut offices = policy.offices.clone();
+    offices.sort();
+    let signed = |office| sign_off(&said(office), &office_key(&party.party, office)).unwrap();
+    Grounds {
+        amends: pack.config().amended(),
+        sign_offs: offices.iter().map(|office| sign_off_from(&signed(office)).unwrap()).collect(),
+        offices: offices.iter().map(|at| (at.clone(), office_key(&party.party, at).public())).collect(),
+        acknowledged: policy.missing.clone(),
+        time_ms: START_MS,
+        ..Grounds::default()
+    }
 }
 
 /// The authorisation of the first epoch of the log from `from` to `to`.

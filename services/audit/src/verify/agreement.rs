@@ -6,7 +6,7 @@ use convenio_agreement::Pack;
 use convenio_agreement::config::WitnessPolicy;
 use convenio_agreement::digest::Files;
 use convenio_log::VerifierKey;
-use convenio_seal::{Envelope, TrustFile, ratify_from, verify_ratify};
+use convenio_seal::{Envelope, TrustFile, check_counts, ratify_from, verify_ratify};
 
 use crate::bundle::{Bundle, LogLine};
 use crate::keys::{KeyBook, Opening, cosigner};
@@ -127,6 +127,11 @@ fn check_ratifications<'p>(
                 if said.digest != pack.digest() || said.agreement != pack.id() {
                     problems.push(Problem::new(Check::Agreement, "ratifies another agreement").at(path));
                 } else {
+                    let rule = pack.ratification_rule(&party.id);
+                    if let Err(why) = check_counts(&said, &rule, &trust.offices, None) {
+                        let problem = Problem::new(Check::Agreement, why.to_string());
+                        problems.push(problem.because(why.reason()).at(path));
+                    }
                     nodes.insert(&*party.id, said.node);
                 }
             }

@@ -6,7 +6,7 @@ use std::io;
 use convenio_agreement::Pack;
 use convenio_seal::origin::LogOrigin;
 use convenio_seal::root::RatifiedBy;
-use convenio_seal::{TrustFile, verify_ratify};
+use convenio_seal::{TrustFile, check_counts, verify_ratify};
 use convenio_wire::MAX_OUTCOME;
 use convenio_wire::exchange::v1::statement::Body;
 use convenio_wire::exchange::v1::{Outcome, Ratify};
@@ -49,8 +49,8 @@ impl Pass<'_> {
             };
             match statement.body {
                 Some(Body::Ratify(ratify)) => {
-                    if let Err(text) = state.ratify(&ratify, self.trust) {
-                        self.problems.push(bad(Check::Agreement, text, "RATIFICATION"));
+                    if let Err((text, reason)) = state.ratify(&ratify, self.trust, self.packs, statement.time_ms) {
+                        self.problems.push(bad(Check::Agreement, text, reason));
                     }
                 }
                 Some(Body::Activate(activate)) => match state.activated(&activate.digest, self.packs) {
@@ -155,13 +155,26 @@ struct State<'s> {
 }
 
 impl State<'_> {
-    fn ratify(&mut self, ratify: &Ratify, trust: &TrustFile) -> Result<(), String> {
-        let said = RatifiedBy::parse(&ratify.payload).map_err(|error| format!("RATIFY: {error}"))?;
+    fn ratify(
+        &mut self,
+        ratify: &Ratify,
+        trust: &TrustFile,
+        packs: &BTreeMap<[u8; 32], Pack>,
+        time_ms: u64,
+    ) -> Result<(), (String, &'static str)> {
+        let bad = |error: String| (format!("RATIFY: {error}"), "RATIFICATION");
+        let said = RatifiedBy::parse(&ratify.payload).map_err(|error| bad(error.to_string()))?;
         let roots = trust.roots_of(said.party());
-        let roots = roots.ok_or("RATIFY: by a party whose roots the trust file does not name")?;
-        let said = verify_ratify(ratify, roots).map_err(|error| format!("RATIFY: {error}"))?;
+        let roots = roots.ok_or_else(|| bad("by a party whose roots the trust file does not name".into()))?;
+        let said = verify_ratify(ratify, roots).map_err(|error| bad(error.to_string()))?;
         if said.agreement != self.log.line().origin.agreement {
-            return Err("RATIFY of another agreement".into());
+            return Err(bad("of another agreement".into()));
+        }
+        // Without its pack nothing can be activated either.
+        if let Some(pack) = packs.get(&said.digest) {
+            let rule = pack.ratification_rule(said.party());
+            let counts = check_counts(&said, &rule, &trust.offices, Some(time_ms));
+            counts.map_err(|why| (format!("RATIFY: {why}"), why.reason()))?;
         }
         self.ratified.push((said.party().to_owned(), said.digest));
         Ok(())

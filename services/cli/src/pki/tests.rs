@@ -33,6 +33,7 @@ fn every_certificate_of_a_set_is_usable_and_names_its_role() {
         ("integration.pem", "spiffe://sv.example/integration/mtps"),
         ("operator.pem", "spiffe://sv.example/operator/mtps"),
         ("auditor.pem", "spiffe://sv.example/auditor/mtps"),
+        ("ministry.pem", "spiffe://sv.example/ministry/mtps"),
         ("consulate-toronto.pem", "spiffe://sv.example/consulate/mre/toronto"),
     ];
     assert_eq!(named, expected.map(|(file, id)| (file.to_owned(), id.to_owned())));

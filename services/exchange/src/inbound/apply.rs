@@ -5,6 +5,7 @@ use convenio_seal::epoch::verify_epoch_open;
 use convenio_seal::key::PublicKey;
 use convenio_seal::root::{RootSet, verify_ratify};
 use convenio_seal::rotation::verify_revoke;
+use convenio_seal::signoff::check_counts;
 use convenio_store::{EntryHead, EventRow, LogId, LogRow, StoreError, Subject, ViewKind, Work};
 use convenio_wire::MAX_OUTCOME;
 use convenio_wire::exchange::v1::{Outcome, OutcomeDetail, Part, Revoke, statement::Body};
@@ -80,6 +81,7 @@ pub(crate) fn learn(exchange: &Exchange, lane: &Lane, body: &Body, known: &mut K
             let said = roots.into_iter().find_map(|roots| verify_ratify(ratify, roots).ok());
             let said = said.filter(|s| {
                 s.digest == exchange.pack().digest()
+                    && check_counts(s, &exchange.pack().ratification_rule(s.party()), &[], None).is_ok()
                     && exchange.ratifications().iter().any(|(party, _)| party == s.party())
             });
             if let Some(said) = said

@@ -13,7 +13,8 @@ use convenio_seal::manifest::{ManifestKeys, NodeKeys};
 use convenio_seal::origin::LogOrigin;
 use convenio_seal::root::{RatifiedBy, RootError, RootSet, ratify_from, verify_ratify};
 use convenio_seal::rotation::{key_rotate_from, revoke_from, verify_key_rotate, verify_revoke};
-use convenio_seal::trust::TrustFile;
+use convenio_seal::signoff::check_counts;
+use convenio_seal::trust::{TrustFile, TrustedOffice};
 use convenio_wire::exchange::v1::{EpochOpen, Ratify};
 use convenio_wire::{KEYS_TYPE, REVOCATION_TYPE};
 
@@ -124,7 +125,7 @@ pub(super) fn ratifications(
                     source.error("trust", format!("{}: does not name {node} as a node of {party}", path.display()))
                 );
             }
-            ratified(&folder, &envelopes, pack, node, roots)?;
+            ratified(&folder, &envelopes, pack, node, roots, &trust.offices)?;
         }
     }
     Ok(envelopes.into_iter().map(|envelope| envelope.bytes).collect())
@@ -136,6 +137,7 @@ fn ratified(
     pack: &Pack,
     node: &str,
     roots: &RootSet,
+    offices: &[TrustedOffice],
 ) -> Result<(), ConfigError> {
     let (id, digest) = (pack.id(), hex::encode(pack.digest()));
     let of_party = |said: &RatifiedBy| said.party() == roots.party() && said.agreement == id;
@@ -152,7 +154,8 @@ fn ratified(
     if found.content.1.node != node {
         return Err(refused(format!("names the node {}, not {node}", found.content.1.node)));
     }
-    Ok(())
+    let rule = pack.ratification_rule(roots.party());
+    check_counts(&found.content.1, &rule, offices, None).map_err(|why| refused(format!("{}: {why}", why.reason())))
 }
 
 /// Demands for each agreement an authorisation of this node's log by the own roots, the latest of which names the keys

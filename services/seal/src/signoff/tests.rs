@@ -137,6 +137,25 @@ fn what_is_missing_from_the_policy_basis_is_acknowledged_by_name() {
 }
 
 #[test]
+fn a_ratification_replaces_what_the_pack_replaces_and_counts_from_its_time_on() {
+    let mut ratified = ratified(both());
+    let rule = |amends| RatificationRule { sign_off: Some(policy(2, &[])), amends };
+    assert_eq!(check_counts(&ratified, &rule(Some([1; 32])), &[], None), Ok(()));
+    ratified.grounds.amends = Some([1; 32]);
+    assert_eq!(check_counts(&ratified, &rule(Some([1; 32])), &[], None), Ok(()));
+    assert_eq!(check_counts(&ratified, &rule(Some([2; 32])), &[], None), Err(Uncounted::Amends));
+    assert_eq!(check_counts(&ratified, &rule(None), &[], None).unwrap_err().reason(), "AMENDS");
+
+    ratified.grounds.not_before_ms = NOW + 1;
+    let first = rule(Some([1; 32]));
+    assert_eq!(check_counts(&ratified, &first, &[], Some(NOW)).unwrap_err().reason(), "NOT_YET");
+    assert_eq!(check_counts(&ratified, &first, &[], Some(NOW + 1)), Ok(()));
+    assert_eq!(check_counts(&ratified, &first, &[], None), Ok(()));
+    ratified.grounds.sign_offs.clear();
+    assert_eq!(check_counts(&ratified, &first, &[], None).unwrap_err().reason(), "SIGN_OFF");
+}
+
+#[test]
 fn lists_of_a_ratification_are_sorted_distinct_and_bounded() {
     let read = |change: &dyn Fn(&mut RatifiedBy)| {
         let mut ratified = ratified(both());
@@ -207,7 +226,7 @@ fn fields_that_cannot_be_are_named() {
         |result, name| assert!(matches!(result, Err(SignOffError::Field(at)) if at == name), "{name}: {result:?}");
     field(bad(&|said| said.agreement = "SV".into()), "agreement");
     field(bad(&|said| said.party = "s".into()), "party");
-    field(bad(&|said| said.office = "a_b".into()), "office");
+    field(bad(&|said| said.office = "A".into()), "office");
     field(bad(&|said| said.officer_role = "a\nb".into()), "officer_role");
     field(bad(&|said| said.time_ms = 0), "time_ms");
     field(bad(&|said| said.objection = Some(String::new())), "reason");
