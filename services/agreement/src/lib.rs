@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod act;
+pub mod amendment;
 pub mod config;
 pub mod digest;
 pub mod engine;

@@ -6,6 +6,7 @@ mod folder;
 mod logs;
 mod rows;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use convenio_store::{LogRow, Store, StoreError};
 use crate::keys::rotation_states;
 use crate::learn::MAX_CHANGES;
 use crate::signer::{Named, log_key, mirror_key};
+use crate::version::activation_states;
 use crate::witness::witnessed;
 use crate::{journal, publish};
 use folder::Folder;
@@ -119,6 +121,20 @@ pub async fn keys_in_force(store: &dyn Store, held: &[Arc<NodeKeys>]) -> Result<
         }
     }
     Ok(held.iter().find(|keys| keys.matches(&manifest)).cloned())
+}
+
+/// Digests of the versions that the logs put in force.
+///
+/// # Errors
+/// The database's.
+pub async fn activated(store: &dyn Store) -> Result<BTreeSet<[u8; 32]>, StoreError> {
+    let mut found = BTreeSet::new();
+    for log in store.logs().await? {
+        for state in store.states(&activation_states(&log.origin), "", MAX_CHANGES).await? {
+            found.insert(state.body.try_into().map_err(|_| StoreError::Corrupt("state"))?);
+        }
+    }
+    Ok(found)
 }
 
 /// Writes the bundle to `out`, which must not exist or be empty; on an error nothing is left there.

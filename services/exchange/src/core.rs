@@ -21,7 +21,7 @@ use crate::learn;
 use crate::open;
 use crate::outbound::seal::Sealer;
 use crate::recovery::RECOVERING;
-use crate::version::Versions;
+use crate::version::{InForce, Versions};
 use crate::writer::{Foreseen, Heads, Writer};
 
 /// What a [`Core`] is opened with.
@@ -47,6 +47,8 @@ pub struct CoreParts {
     pub key_changes: Vec<Vec<u8>>,
     /// Agreements with the partner of each.
     pub agreements: Vec<(Arc<Pack>, Partner)>,
+    /// Versions that amend these or each other, in no order; what no party has ratified waits.
+    pub amendments: Vec<Arc<Pack>>,
     /// Root keys of every party, from the trust file.
     pub roots: Vec<RootSet>,
     /// Ratification envelopes (DSSE JSON), in no order.
@@ -97,10 +99,8 @@ pub(crate) type Learned = BTreeMap<u64, Known>;
 pub(crate) struct Known {
     /// Keys of the partner, from its EPOCH_OPEN and each KEY_ROTATE.
     pub keys: Timeline,
-    /// Parties whose ratification stands in the partner's log.
-    pub ratified: Vec<String>,
-    /// An ACTIVATE with both ratifications stands in the partner's log.
-    pub active: bool,
+    /// The versions that it ratifies and puts in force.
+    pub force: InForce,
 }
 
 impl Exchange {
@@ -179,6 +179,7 @@ impl Core {
             return Err(OpenError::LostDatabase);
         }
         let (epochs, changes) = (parts.epochs.clone(), parts.key_changes.clone());
+        let (amendments, ratifications) = (parts.amendments.clone(), parts.ratifications.clone());
         let core = Self::assemble(parts).await?;
         for exchange in &core.exchanges {
             learn::held(&core.sealer.keys, exchange)?;
@@ -187,6 +188,7 @@ impl Core {
         crate::erase::restore::run(&core).await?;
         crate::rotate::pending(&core, &changes).await?;
         learn::one_manifest(&core).await?;
+        core.amend(&amendments, &ratifications).await?;
         Ok(core)
     }
 

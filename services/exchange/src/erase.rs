@@ -181,14 +181,17 @@ pub(crate) async fn kept(
 ) -> Result<Kept, StoreError> {
     use convenio_agreement::retention::Kept as Rule;
     let now_ms = sealer.clock.now_ms();
+    // By the version under which it crossed.
+    let said = found.header.as_ref().and_then(|part| exchange.version(&part.agreement_digest));
+    let pack = said.unwrap_or_else(|| exchange.pack());
     let ended = match found.head.subject {
         Some(Subject { kind: ViewKind::Placement, id }) => {
             load_more(work, exchange, world, &[id], &[], &[]).await?;
-            world.placement(id).and_then(|view| exchange.pack().ended_ms(view))
+            world.placement(id).and_then(|view| pack.ended_ms(view))
         }
         _ => statement_at(work, found.row.log, found.row.index).await?.map(|said| said.time_ms),
     };
-    let rule = exchange.pack().kept(found.class(), ended);
+    let rule = pack.kept(found.class(), ended);
     if rule == Rule::ForEver {
         return Ok(Kept::ForEver);
     }

@@ -4,6 +4,8 @@ use convenio_agreement::act::Refusal;
 use convenio_agreement::plan::ProjectError;
 use convenio_store::StoreError;
 
+use crate::amend::AmendError;
+
 /// Nothing was issued; nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
@@ -69,10 +71,19 @@ pub enum OpenError {
         /// Version that the node signs with.
         used: u64,
     },
+    /// A version that was placed cannot replace the one in force.
+    #[error(transparent)]
+    Amendment(Box<AmendError>),
     /// The database holds something else than this node's logs.
     #[error("database: {0}")]
     Database(String),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<AmendError> for OpenError {
+    fn from(error: AmendError) -> Self {
+        Self::Amendment(Box::new(error))
+    }
 }

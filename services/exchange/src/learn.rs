@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use convenio_seal::epoch::verify_epoch_open;
-use convenio_seal::root::RootSet;
+use convenio_seal::root::{RootSet, verify_ratify};
 use convenio_seal::rotation::{verify_key_rotate, verify_revoke};
 use convenio_seal::statement::open_entry;
 use convenio_store::{LogId, Store, StoreError};
@@ -12,11 +12,11 @@ use prost::Message;
 
 use crate::core::{Core, Exchange};
 use crate::error::OpenError;
-use crate::inbound::apply;
 use crate::inbound::check::opened;
 use crate::keys::{Keys, Revocations, Timeline, rotation_states};
 use crate::lane::Lane;
 use crate::publish::folder;
+use crate::version::{Digest, InForce, activation_states, ratification_states};
 
 /// First entries of a log that say what is in force.
 const OPENING: u64 = 16;
@@ -37,12 +37,20 @@ fn revocation_states(origin: &str) -> String {
 pub(crate) async fn own(store: &dyn Store, exchange: &Exchange) -> Result<(), StoreError> {
     let rows = store.logs().await?;
     for lane in exchange.own_lanes().iter() {
-        let empty = !rows.iter().any(|l| l.id == lane.log && l.size > 0);
+        let size = rows.iter().find(|l| l.id == lane.log).map_or(0, |l| l.size);
+        let empty = size == 0;
         let timeline = if empty { Timeline::default() } else { timeline(store, lane, &exchange.own_roots).await? };
         exchange.own_keys_change(lane.epoch, |known| *known = timeline);
+        let force = if empty { InForce::default() } else { in_force(store, exchange, lane, (size, None)).await? };
+        exchange.own_activations_change(lane.epoch, |known| *known = force.active);
         for said in revocations(store, &lane.origin, &exchange.own_roots).await? {
             exchange.revoke_own(said);
         }
+    }
+    // What a group that failed began to issue under is not in force.
+    match exchange.own_active() {
+        Some(digest) => drop(exchange.issue_under(&digest)),
+        None => exchange.issue_under_first(),
     }
     Ok(())
 }
@@ -92,16 +100,64 @@ pub(crate) async fn partner(store: &dyn Store, exchange: &Exchange) -> Result<()
         for said in revocations(store, &lane.origin, &exchange.partner_roots).await? {
             exchange.revoke_partner(said);
         }
-        // By what was known when they were judged, which is before anything was revoked.
+        let force = in_force(store, exchange, lane, (log.size, Some(&timeline))).await?;
+        exchange.learn(lane.epoch, |known| known.force = force);
+    }
+    Ok(())
+}
+
+/// The versions that a log ratifies and puts in force. Of the partner's log with its keys: a database that an earlier program
+/// wrote has no states of them, and there only its beginning can have any.
+async fn in_force(
+    store: &dyn Store,
+    exchange: &Exchange,
+    lane: &Lane,
+    (size, theirs): (u64, Option<&Timeline>),
+) -> Result<InForce, StoreError> {
+    let mut force = InForce::default();
+    for state in store.states(&ratification_states(&lane.origin), "", MAX_CHANGES).await? {
+        let Some(Body::Ratify(ratify)) = body(store, lane.log, number(&state.body)?).await? else { continue };
+        let roots = [&exchange.partner_roots, &exchange.own_roots];
+        if let Some(said) = roots.into_iter().find_map(|roots| verify_ratify(&ratify, roots).ok()) {
+            force.ratified.insert((said.digest, said.party().to_owned()), said);
+        }
+    }
+    let states = store.states(&activation_states(&lane.origin), "", MAX_CHANGES).await?;
+    for state in &states {
+        let index = state.key.rsplit('/').next().and_then(|index| index.parse().ok());
+        let digest = Digest::try_from(state.body.as_slice()).ok();
+        let (index, digest): (u64, _) = index.zip(digest).ok_or(StoreError::Corrupt("state"))?;
+        if index >= size {
+            continue; // cut off when the next epoch opened
+        }
+        if exchange.version(&digest).is_none() {
+            let digest = hex::encode(digest);
+            return Err(StoreError::Unusable(format!(
+                "{}: version {digest} of the agreement is not here",
+                lane.origin
+            )));
+        }
+        force.active.add(index, digest);
+    }
+    if states.is_empty() {
+        // By what was known when they came, which is before anything was revoked.
         let revoked = Revocations::default();
-        for entry in store.entries(lane.log, 0, log.settled.min(OPENING)).await? {
-            let body = opened(exchange, lane, (&timeline, &revoked), &entry).ok().and_then(|open| open.statement.body);
-            if let Some(body @ (Body::Ratify(_) | Body::Activate(_))) = body {
-                exchange.learn(lane.epoch, |known| apply::learn(exchange, lane, &body, known));
+        let before = theirs.and_then(|_| exchange.peer_before(lane.epoch));
+        for entry in store.entries(lane.log, 0, OPENING.min(size)).await? {
+            let open = match theirs {
+                Some(keys) => opened(exchange, lane, (keys, &revoked), entry.index, &entry.bytes).ok(),
+                None => open_entry(&entry.bytes).ok(),
+            };
+            if let Some(body) = open.and_then(|open| open.statement.body) {
+                let _ = exchange.enter(&mut force, before, lane, entry.index, &body);
             }
         }
     }
-    Ok(())
+    Ok(force)
+}
+
+fn number(body: &[u8]) -> Result<u64, StoreError> {
+    <[u8; 8]>::try_from(body).map(u64::from_be_bytes).map_err(|_| StoreError::Corrupt("state"))
 }
 
 /// The manifests of a log that is not empty.
@@ -110,8 +166,7 @@ async fn timeline(store: &dyn Store, lane: &Lane, roots: &RootSet) -> Result<Tim
     let Ok(keys) = verify_epoch_open(&open, &lane.origin, roots) else { return Ok(Timeline::default()) };
     let mut timeline = Timeline::opened(keys);
     for state in store.states(&rotation_states(&lane.origin), "", MAX_CHANGES).await? {
-        let index = <[u8; 8]>::try_from(state.body).map_err(|_| StoreError::Corrupt("state"))?;
-        let index = u64::from_be_bytes(index);
+        let index = number(&state.body)?;
         let Some(Body::KeyRotate(rotate)) = body(store, lane.log, index).await? else { continue };
         if let Ok(keys) = verify_key_rotate(&rotate, roots) {
             timeline.rotate(index, keys);

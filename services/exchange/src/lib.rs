@@ -4,6 +4,7 @@
 //! A [`session`] carries both over one stream. All changes pass through one [`writer`], in groups; each step below is
 //! one durable commit, and nothing is said before the commit that backs it.
 
+mod amend;
 pub mod auditing;
 pub mod bundle;
 mod core;
@@ -33,6 +34,7 @@ mod world;
 mod writer;
 
 pub use self::core::{Controls, Core, CoreParts, Exchange, Partner};
+pub use amend::AmendError;
 pub use error::{IssueError, OpenError};
 pub use fork::{EQUIVOCATION, NotEvidence};
 pub use keys::{OwnKeys, Revocations, Timeline};

@@ -1,18 +1,19 @@
 //! Opening: who is the partner, what both ratified, the logs and their first entries.
 
-use std::cell::OnceCell;
 use std::sync::{Arc, RwLock};
 
+use convenio_agreement::pack::Pack;
 use convenio_seal::dsse::Envelope;
 use convenio_seal::epoch::{epoch_open_from, verify_epoch_open};
 use convenio_seal::origin::log_origin;
-use convenio_seal::root::{RootSet, ratify_from, verify_ratify};
-use convenio_seal::signoff::check_counts;
+use convenio_seal::root::RootSet;
 use convenio_seal::vault::Vault;
 use convenio_store::{LogId, LogRow, StoreError, Tx, Writes};
 use convenio_wire::exchange::v1::{Activate, EpochOpen, statement::Body};
 use futures::FutureExt;
 
+use crate::amend::{self, By, ratify_bodies};
+use crate::bundle::Envelopes;
 use crate::core::{Core, CoreParts, Exchange, Partner};
 use crate::error::{IssueError, OpenError};
 use crate::lane::{Lane, Lanes};
@@ -39,7 +40,7 @@ pub(crate) async fn exchanges(parts: &CoreParts) -> Result<Vec<Arc<Exchange>>, O
         let ratifications = ratified(parts, pack, partner)?;
         let role = pack.role_of(&parts.party);
         let me = role.ok_or_else(|| OpenError::Database(format!("{} is no party of {}", parts.party, pack.id())))?;
-        exchanges.push(Arc::new(Exchange {
+        let exchange = Arc::new(Exchange {
             me,
             own_party: parts.party.clone(),
             partner_party: partner.party.clone(),
@@ -54,7 +55,9 @@ pub(crate) async fn exchanges(parts: &CoreParts) -> Result<Vec<Arc<Exchange>>, O
             own_revoked: RwLock::default(),
             partner_revoked: RwLock::default(),
             versions: Versions::new(pack.clone(), ratifications),
-        }));
+        });
+        exchange.hold_amendments(&parts.amendments, &parts.ratifications, parts.clock.now_ms())?;
+        exchanges.push(exchange);
     }
     let new = logs.split_off(known);
     create(tx, new).await?;
@@ -114,38 +117,11 @@ fn roots<'p>(parts: &'p CoreParts, agreement: &str, party: &str) -> Result<&'p R
 }
 
 /// The ratifications of this very digest by both parties; without them nothing is sent or accepted.
-fn ratified(
-    parts: &CoreParts,
-    pack: &convenio_agreement::Pack,
-    partner: &Partner,
-) -> Result<Vec<(String, Vec<u8>)>, OpenError> {
-    let nodes = [(parts.party.as_str(), parts.node.as_str()), (partner.party.as_str(), partner.node.as_str())];
-    let mut found = Vec::new();
-    for party in pack.parties() {
-        let node = nodes.iter().find(|(p, _)| *p == party.id).map(|(_, node)| *node).unwrap_or_default();
-        let rule = pack.ratification_rule(&party.id);
-        let uncounted = OnceCell::new();
-        let by_its_roots = |file: &&Vec<u8>| {
-            let said = Envelope::parse(file).ok().and_then(|e| ratify_from(&e).ok());
-            let roots = parts.roots.iter().find(|r| r.party() == party.id);
-            let said = said.zip(roots).and_then(|(ratify, roots)| verify_ratify(&ratify, roots).ok());
-            let said = said.filter(|s| s.agreement == pack.id() && s.digest == pack.digest() && s.node == node);
-            let counts = said.map(|s| check_counts(&s, &rule, &[], Some(parts.clock.now_ms())));
-            counts.is_some_and(|counts| counts.map_err(|why| uncounted.set(why)).is_ok())
-        };
-        let file = parts.ratifications.iter().find(by_its_roots).ok_or_else(|| OpenError::NotRatified {
-            agreement: pack.id().to_owned(),
-            party: party.id.clone(),
-            why: match uncounted.get() {
-                Some(why) => format!("{}: {why}", why.reason()),
-                None => {
-                    format!("no ratification of digest {} for node {node} by its roots", hex::encode(pack.digest()))
-                }
-            },
-        })?;
-        found.push((party.id.clone(), file.clone()));
-    }
-    Ok(found)
+fn ratified(parts: &CoreParts, pack: &Pack, partner: &Partner) -> Result<Envelopes, OpenError> {
+    let own = By { node: &parts.node, roots: roots(parts, pack.id(), &parts.party)? };
+    let theirs = By { node: &partner.node, roots: roots(parts, pack.id(), &partner.party)? };
+    let found = amend::ratified(&parts.ratifications, pack, &[own, theirs], parts.clock.now_ms());
+    found.map_err(|(party, why)| OpenError::NotRatified { agreement: pack.id().to_owned(), party, why })
 }
 
 /// EPOCH_OPEN, RATIFY of each party, ACTIVATE: the first entries of a new log, in one transaction.
@@ -159,10 +135,7 @@ pub(crate) async fn first_entries(
     }
     let opening = authorised(core, exchange, epochs)?;
     let mut bodies = vec![Body::EpochOpen(opening)];
-    for (_, file) in exchange.ratifications() {
-        let ratify = Envelope::parse(file).ok().and_then(|e| ratify_from(&e).ok());
-        bodies.extend(ratify.map(Body::Ratify));
-    }
+    bodies.extend(ratify_bodies(exchange.ratifications()));
     bodies.push(Body::Activate(Activate { digest: exchange.pack().digest().to_vec() }));
     let (job_core, job_exchange) = (core.clone(), exchange.clone());
     let staged = core

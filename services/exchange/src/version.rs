@@ -4,15 +4,20 @@
 //! active in its own log; what it reads is under the version that the record names, which must be the active one where the
 //! record stands. Versions are added while the node runs and never go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use convenio_agreement::engine::Engine;
 use convenio_agreement::pack::Pack;
+use convenio_seal::root::{RatifiedBy, verify_ratify};
+use convenio_seal::signoff::check_counts;
+use convenio_wire::exchange::v1::statement::Body;
 
 use crate::bundle::Envelopes;
 use crate::core::Exchange;
+use crate::lane::Lane;
+use crate::learn::MAX_CHANGES;
 use crate::publish::folder;
 
 /// Most versions of one agreement that a node holds.
@@ -29,6 +34,16 @@ pub(crate) fn activation_state(origin: &str, index: u64) -> String {
 /// Beginning of the paths of [`activation_state`].
 pub(crate) fn activation_states(origin: &str) -> String {
     format!("active/{}/", folder(origin))
+}
+
+/// Path of a RATIFY that holds: `ratified/<folder of the log>/<digest>/<party>`, with its index.
+fn ratification_state(origin: &str, digest: &Digest, party: &str) -> String {
+    format!("{}{}/{party}", ratification_states(origin), hex::encode(digest))
+}
+
+/// Beginning of the paths of [`ratification_state`].
+pub(crate) fn ratification_states(origin: &str) -> String {
+    format!("ratified/{}/", folder(origin))
 }
 
 /// A version that both parties have ratified.
@@ -92,8 +107,24 @@ impl Activations {
     }
 }
 
-/// RATIFYs of one log: digest and party.
-pub(crate) type Ratified = BTreeSet<(Digest, String)>;
+/// What a log says of versions, up to some entry of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct InForce {
+    /// RATIFYs, by digest and party.
+    pub ratified: BTreeMap<(Digest, String), RatifiedBy>,
+    /// ACTIVATEs that hold.
+    pub active: Activations,
+}
+
+/// What an entry does to the versions.
+pub(crate) enum Entered {
+    /// Nothing: it speaks of something else, repeats, or is void.
+    Nothing,
+    /// It is kept at this path with this body.
+    Kept(String, Vec<u8>),
+    /// It puts a version in force that is not held here.
+    NotHeld(Digest),
+}
 
 impl Exchange {
     /// The version that this side issues under: the one that is active in its own log.
@@ -196,6 +227,69 @@ impl Exchange {
     pub(crate) fn own_version(&self, epoch: u64, index: u64) -> &Pack {
         let digest = self.own_activations(epoch).at(index);
         digest.and_then(|digest| self.version(&digest)).unwrap_or_else(|| self.pack())
+    }
+
+    /// The version that the partner's logs before this epoch ended with.
+    pub(crate) fn peer_before(&self, epoch: u64) -> Option<Digest> {
+        let lanes = self.peer_lanes();
+        let earlier = lanes.iter().rev().filter(|lane| lane.epoch < epoch);
+        earlier.into_iter().find_map(|lane| self.known(lane.epoch).force.active.last())
+    }
+
+    /// Takes what an entry at `index` of a log says of versions, its signature checked. `before` is what the logs before this
+    /// one ended with. An ACTIVATE counts if each party's RATIFY of its digest stands before it in the same log, and never
+    /// leads back: it repeats what is in force, or amends it.
+    pub(crate) fn enter(
+        &self,
+        force: &mut InForce,
+        before: Option<Digest>,
+        lane: &Lane,
+        index: u64,
+        body: &Body,
+    ) -> Entered {
+        match body {
+            Body::Ratify(ratify) => {
+                let roots = [&self.partner_roots, &self.own_roots];
+                let said = roots.into_iter().find_map(|roots| verify_ratify(ratify, roots).ok());
+                let known = |said: &RatifiedBy| force.ratified.contains_key(&(said.digest, said.party().to_owned()));
+                let said = said.filter(|said| self.concerns(said) && !known(said));
+                let Some(said) = said.filter(|_| force.ratified.len() < MAX_CHANGES as usize) else {
+                    return Entered::Nothing;
+                };
+                let path = ratification_state(&lane.origin, &said.digest, said.party());
+                force.ratified.insert((said.digest, said.party().to_owned()), said);
+                Entered::Kept(path, index.to_be_bytes().to_vec())
+            }
+            Body::Activate(activate) => {
+                let Ok(digest) = Digest::try_from(activate.digest.as_slice()) else { return Entered::Nothing };
+                let by = |party: &String| force.ratified.contains_key(&(digest, party.clone()));
+                if !(by(&self.own_party) && by(&self.partner_party)) {
+                    return Entered::Nothing;
+                }
+                let Some(pack) = self.version(&digest) else { return Entered::NotHeld(digest) };
+                let last = force.active.last().or(before);
+                let counts = |party: &String| {
+                    let said = force.ratified.get(&(digest, party.clone()));
+                    said.is_some_and(|said| check_counts(said, &pack.ratification_rule(party), &[], None).is_ok())
+                };
+                if !(counts(&self.own_party) && counts(&self.partner_party)) {
+                    return Entered::Nothing;
+                }
+                if last.is_some_and(|last| last != digest && pack.amends() != Some(last)) {
+                    return Entered::Nothing;
+                }
+                force.active.add(index, digest);
+                Entered::Kept(activation_state(&lane.origin, index), digest.to_vec())
+            }
+            _ => Entered::Nothing,
+        }
+    }
+
+    /// Whether a ratification is of this agreement, by a party for its node here.
+    pub(crate) fn concerns(&self, said: &RatifiedBy) -> bool {
+        let nodes = [(&self.own_party, &self.own_node), (&self.partner_party, &self.partner_node)];
+        said.agreement == self.pack().id()
+            && nodes.into_iter().any(|(party, node)| said.party() == party && said.node == *node)
     }
 }
 

@@ -3,6 +3,7 @@
 //! A [`Config`] that exists is one that a node can start with: certificates, keys, packs, ratifications and
 //! authorisations are loaded and fit each other. What only opening shows (a database, a port) is told at the start.
 
+mod amendments;
 mod file;
 mod names;
 mod signed;
@@ -54,6 +55,8 @@ pub struct Config {
     pub partners: Vec<PartnerConfig>,
     /// Agreements in force, with the partner of each.
     pub agreements: Vec<(Arc<Pack>, Partner)>,
+    /// Versions that amend them or each other, from the folder of amendments.
+    pub amendments: Vec<Arc<Pack>>,
     /// Root keys of every party, from the trust file.
     pub roots: Vec<RootSet>,
     /// Ratification envelopes (DSSE JSON).
@@ -123,6 +126,7 @@ impl Config {
         let keys = Arc::new(signed::node_keys(&source, &file)?);
         let other_keys = signed::other_keys(&source, &file)?;
         let agreements = signed::agreements(&source, &file)?;
+        let amendments = amendments::load(&source, &file, &agreements)?;
         for (at, (pack, _)) in agreements.iter().enumerate() {
             witnesses::satisfy(&source, at, pack, &witnesses)?;
         }
@@ -157,6 +161,7 @@ impl Config {
                 })
                 .collect(),
             agreements,
+            amendments,
             roots: trust.roots,
             ratifications,
             epochs,

@@ -56,8 +56,10 @@ pub async fn export(config: &Config, kind: BundleKind, out: &Path) -> Result<Exp
 async fn write(config: &Config, store: &SqliteStore, kind: BundleKind, out: &Path) -> Result<Exported, BundleError> {
     let refused = |source| BundleError::Vault { path: config.data_keys.display().to_string(), source };
     let vault = Vault::open_read_only(&config.data_keys).map_err(refused)?;
-    let packs = config.agreements.iter();
-    let packs = packs.map(|(pack, _)| (pack.as_ref().clone(), ratifications(config, &pack.digest())));
+    let active = bundle::activated(store).await?;
+    let later = config.amendments.iter().filter(|pack| active.contains(&pack.digest()));
+    let packs = config.agreements.iter().map(|(pack, _)| pack).chain(later);
+    let packs = packs.map(|pack| (pack.as_ref().clone(), ratifications(config, &pack.digest())));
     let held = [std::slice::from_ref(&config.keys), config.other_keys.as_slice()].concat();
     let keys = bundle::keys_in_force(store, &held).await?.unwrap_or_else(|| config.keys.clone());
     let export = Export {

@@ -284,6 +284,7 @@ pub(crate) fn parts(
         other_keys: config.other_keys,
         key_changes: config.key_changes,
         agreements: config.agreements,
+        amendments: config.amendments,
         roots: config.roots,
         ratifications: config.ratifications,
         epochs: config.epochs,

@@ -62,6 +62,15 @@ impl Reload {
         }
     }
 
+    /// Takes the next versions of the agreements that were placed.
+    async fn amend(&self, config: &Config) {
+        match self.core.amend(&config.amendments, &config.ratifications).await {
+            Ok(0) => {}
+            Ok(logs) => info!(logs, "the next version of an agreement is in force"),
+            Err(problem) => warn!(reason = %problem, "an amendment was not taken"),
+        }
+    }
+
     /// Reads everything again, and replaces what was read if all of it can be used.
     pub(crate) async fn reload(&self) -> Result<Vec<PathBuf>, ReloadError> {
         let path = self.path.clone();
@@ -73,6 +82,7 @@ impl Reload {
         self.live.check(&config.tls)?;
         (self.replace)(table);
         self.change_keys(&config).await;
+        self.amend(&config).await;
         self.live.replace(config.tls)?;
         Ok(watched)
     }

@@ -87,6 +87,7 @@ impl Side {
             other_keys: Vec::new(),
             key_changes: Vec::new(),
             agreements: treaty.packs.iter().map(|pack| (pack.clone(), partner.clone())).collect(),
+            amendments: Vec::new(),
             roots: vec![own.roots.clone(), other.roots.clone()],
             ratifications: treaty.ratifications(),
             epochs: treaty.epochs(own, other),

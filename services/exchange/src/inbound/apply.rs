@@ -1,11 +1,9 @@
 //! What follows from a judged entry besides its record: decisions about own acts, ratifications, the history.
 
 use convenio_agreement::view::{RejectedAct, World};
-use convenio_seal::epoch::verify_epoch_open;
 use convenio_seal::key::PublicKey;
-use convenio_seal::root::{RootSet, verify_ratify};
+use convenio_seal::root::RootSet;
 use convenio_seal::rotation::verify_revoke;
-use convenio_seal::signoff::check_counts;
 use convenio_store::{EntryHead, EventRow, LogId, LogRow, StoreError, Subject, ViewKind, Work};
 use convenio_wire::MAX_OUTCOME;
 use convenio_wire::exchange::v1::{Outcome, OutcomeDetail, Part, Revoke, statement::Body};
@@ -17,9 +15,7 @@ use super::check::{Checked, Form};
 use super::decide::{Refused, too_large};
 use super::screen::subject_of;
 use super::told;
-use crate::core::{Core, Exchange, Known};
-use crate::keys::Timeline;
-use crate::lane::Lane;
+use crate::core::{Core, Exchange};
 use crate::learn::revocation_state;
 use crate::outbound::seal::{fresh_record_id, stage_statement};
 use crate::world::load_more;
@@ -29,17 +25,14 @@ pub(crate) async fn system(
     work: &mut Work,
     core: &Core,
     exchange: &Exchange,
-    lane: &Lane,
     world: &mut World,
     form: &Form,
-    known: &mut Known,
 ) -> Result<(), StoreError> {
     match &form.statement.body {
         Some(Body::Outcome(outcome)) => decisions(work, exchange, world, outcome, &form.parts).await?,
-        // New keys were learned when the entry was mirrored: the very batch that holds it must verify.
-        Some(Body::PeerCheckpoint(_) | Body::Record(_) | Body::KeyRotate(_)) | None => {}
         Some(Body::Revoke(revoke)) => echo(work, core, exchange, revoke).await?,
-        Some(body) => learn(exchange, lane, body, known),
+        // Keys and versions were learned when the entry was mirrored: the very batch that holds it must verify.
+        _ => {}
     }
     Ok(())
 }
@@ -64,38 +57,6 @@ fn by_roots(revoke: &Revoke, roots: &RootSet) -> Revoke {
     // Each of them has verified, or the revocation would not have.
     let first = |key: &PublicKey| revoke.signatures.iter().find(|one| one.key_id == key.key_id()).cloned();
     Revoke { payload: revoke.payload.clone(), signatures: roots.keys().iter().filter_map(first).collect() }
-}
-
-/// What the partner's first entries say of its keys and of what is in force.
-pub(crate) fn learn(exchange: &Exchange, lane: &Lane, body: &Body, known: &mut Known) {
-    match body {
-        Body::EpochOpen(open) => {
-            if let (None, Ok(keys)) =
-                (known.keys.last(), verify_epoch_open(open, &lane.origin, &exchange.partner_roots))
-            {
-                known.keys = Timeline::opened(keys);
-            }
-        }
-        Body::Ratify(ratify) => {
-            let roots = [&exchange.partner_roots, &exchange.own_roots];
-            let said = roots.into_iter().find_map(|roots| verify_ratify(ratify, roots).ok());
-            let said = said.filter(|s| {
-                s.digest == exchange.pack().digest()
-                    && check_counts(s, &exchange.pack().ratification_rule(s.party()), &[], None).is_ok()
-                    && exchange.ratifications().iter().any(|(party, _)| party == s.party())
-            });
-            if let Some(said) = said
-                && !known.ratified.iter().any(|p| p == said.party())
-            {
-                known.ratified.push(said.party().to_owned());
-            }
-        }
-        Body::Activate(activate) => {
-            let both = exchange.pack().parties().iter().all(|p| known.ratified.contains(&p.id));
-            known.active |= both && activate.digest == exchange.pack().digest();
-        }
-        _ => tracing::warn!(origin = %lane.origin, "an entry of a kind that this version does not apply"),
-    }
 }
 
 /// The partner decided own records of a range; a record is decided once.
@@ -140,7 +101,8 @@ async fn decisions(
         }
         if let Some(id) = placement(record) {
             decision_event(work, exchange, id, record, decision.as_ref());
-            exchange.engine().resolve(world, id, record.record_id, decision.map_or(Ok(()), Err));
+            let pack = exchange.own_version(lane.epoch, record.index);
+            exchange.engine_of(pack).resolve(world, id, record.record_id, decision.map_or(Ok(()), Err));
         }
     }
     let decided = own.decided + records.len() as u64;
@@ -211,7 +173,7 @@ pub(crate) fn event(
 ) {
     let Some(lead) = form.parts.first() else { return };
     let Some(Subject { kind: ViewKind::Placement, id }) = subject_of(&lead.subject_ref) else { return };
-    let lifecycle = exchange.pack().lifecycle();
+    let lifecycle = exchange.version(&form.statement.agreement_digest).unwrap_or_else(|| exchange.pack()).lifecycle();
     let act = lifecycle.act_of_lead(&lead.message_name).map(|a| a.name().to_owned()).unwrap_or_default();
     let to = lifecycle.transition(&act).map(|t| lifecycle.state_name(t.to).to_owned()).unwrap_or_default();
     let event = PlacementEvent {

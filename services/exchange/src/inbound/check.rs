@@ -2,6 +2,7 @@
 //! on as many cores as there are.
 
 use convenio_agreement::act::Kind;
+use convenio_agreement::pack::Pack;
 use convenio_model::{RecordId, Ref};
 use convenio_seal::statement::{EntryError, OpenEntry, claimed_statement, open_entry, verify_entry};
 use convenio_store::{EntryRow, PartRow, StoreError};
@@ -10,10 +11,11 @@ use prost::Message;
 
 use super::mirror::is_marker;
 use super::screen::subject_of;
-use crate::core::{Core, Exchange};
+use crate::core::{Core, Exchange, Known};
 use crate::keys::{Revocations, Timeline};
 use crate::lane::Lane;
 use crate::outbound::seal::from_rest;
+use crate::version::Digest;
 
 /// An entry whose form was checked.
 #[derive(Debug)]
@@ -37,20 +39,21 @@ pub(crate) struct Form {
     pub parts: Vec<Part>,
 }
 
-/// Checks one entry with its stored parts.
+/// Checks one entry with its stored parts. A RECORD must be issued under the version that is in force where it stands.
 pub(crate) fn check(
     core: &Core,
     exchange: &Exchange,
     lane: &Lane,
-    keys: (&Timeline, &Revocations),
+    (known, revoked): (&Known, &Revocations),
     row: &EntryRow,
     parts: &[PartRow],
 ) -> Result<Checked, StoreError> {
-    let opened = opened(exchange, lane, keys, row);
+    let opened = opened(exchange, lane, (&known.keys, revoked), row.index, &row.bytes);
+    let in_force = known.force.active.at(row.index);
     let is_record = super::mirror::is_record(&claimed_statement(&row.bytes).unwrap_or_default());
     let form = match opened {
         Err(reason) => Err(reason),
-        Ok(open) => with_parts(core, exchange, open, row, parts)?,
+        Ok(open) => with_parts(core, exchange, in_force, open, row, parts)?,
     };
     Ok(Checked { index: row.index, record_id: row.record_id, is_record, form })
 }
@@ -60,15 +63,16 @@ pub(crate) fn opened(
     exchange: &Exchange,
     lane: &Lane,
     (keys, revoked): (&Timeline, &Revocations),
-    row: &EntryRow,
+    index: u64,
+    bytes: &[u8],
 ) -> Result<OpenEntry, &'static str> {
-    let open = open_entry(&row.bytes).map_err(EntryError::reason)?;
-    let key = keys.at(row.index).ok_or("UNKNOWN_KEY")?.record;
+    let open = open_entry(bytes).map_err(EntryError::reason)?;
+    let key = keys.at(index).ok_or("UNKNOWN_KEY")?.record;
     verify_entry(&open, &key).map_err(EntryError::reason)?;
     let said = &open.statement;
     // What roots signed stands whoever carried it.
     let by_roots = matches!(said.body, Some(Body::Revoke(_) | Body::KeyRotate(_)));
-    if !by_roots && !revoked.good(&key, &lane.origin, row.index + 1) {
+    if !by_roots && !revoked.good(&key, &lane.origin, index + 1) {
         return Err("REVOKED_KEY");
     }
     if said.version != 1 || Ref::from_slice(&said.record_id).is_err() || said.body.is_none() {
@@ -86,10 +90,17 @@ pub(crate) fn opened(
 fn with_parts(
     core: &Core,
     exchange: &Exchange,
+    in_force: Option<Digest>,
     open: OpenEntry,
     row: &EntryRow,
     stored: &[PartRow],
 ) -> Result<Result<Form, &'static str>, StoreError> {
+    let said = in_force.filter(|digest| open.statement.agreement_digest == digest);
+    let pack = said.and_then(|digest| exchange.version(&digest));
+    let record = matches!(open.statement.body, Some(Body::Record(_)));
+    if record && pack.is_none() {
+        return Ok(Err("NOT_IN_FORCE"));
+    }
     let commitments = match &open.statement.body {
         Some(Body::Record(record)) => record.commitments.len(),
         Some(Body::Outcome(outcome)) => outcome.commitments.len(),
@@ -97,11 +108,11 @@ fn with_parts(
     };
     let parts = read_parts(core, &open, row, stored, commitments)?;
     let statement = open.statement;
-    if !matches!(statement.body, Some(Body::Record(_))) {
+    let Some(pack) = pack.filter(|_| record) else {
         // Details are erasable: a decision stands without them.
         return Ok(Ok(Form { statement, parts: parts.unwrap_or_default() }));
-    }
-    let checked = parts.and_then(|parts| record_form(exchange, &statement, &parts).map(|()| parts));
+    };
+    let checked = parts.and_then(|parts| record_form(pack, &statement, &parts).map(|()| parts));
     Ok(checked.map(|parts| Form { statement, parts }))
 }
 
@@ -131,19 +142,16 @@ fn read_parts(
 }
 
 /// A RECORD has at least one part; all are of one act on one subject, under the statement's own digest.
-fn record_form(exchange: &Exchange, statement: &Statement, parts: &[Part]) -> Result<(), &'static str> {
+fn record_form(pack: &Pack, statement: &Statement, parts: &[Part]) -> Result<(), &'static str> {
     let lead = parts.first().ok_or("SCHEMA")?;
-    if statement.agreement_digest != exchange.pack().digest() {
-        return Err("NOT_IN_FORCE");
-    }
     let same = parts.iter().all(|p| {
         p.agreement_digest == statement.agreement_digest
             && p.subject_ref == lead.subject_ref
             && p.act_kind == lead.act_kind
             && p.placement_sequence == lead.placement_sequence
-            && p.retention_class == exchange.pack().class_of(&p.message_name)
+            && p.retention_class == pack.class_of(&p.message_name)
     });
-    let act = exchange.pack().lifecycle().act_of_lead(&lead.message_name).ok_or("SCHEMA")?;
+    let act = pack.lifecycle().act_of_lead(&lead.message_name).ok_or("SCHEMA")?;
     let messages = parts.iter().map(|p| p.message_name.as_str());
     let complete = messages.eq(act.messages().iter().map(|m| m.as_ref()));
     let known = subject_of(&lead.subject_ref).is_some() && kind_of(lead).is_some();
@@ -169,6 +177,7 @@ fn dropped(marker: &[u8]) -> &'static str {
         b"QUOTA" => "QUOTA",
         b"SCHEMA" => "SCHEMA",
         b"NON_CANONICAL" => "NON_CANONICAL",
+        b"NOT_IN_FORCE" => "NOT_IN_FORCE",
         _ => "PART_MISSING",
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use convenio_agreement::pack::Pack;
 use convenio_agreement::view::World;
 use convenio_model::{RecordId, Ref};
 use convenio_store::{Deed, Kind, LogId, StoreError, ViewKind, Work};
@@ -44,11 +45,11 @@ pub(crate) async fn targets(core: &Core, checked: &[Checked]) -> Result<Targets,
     Ok(found)
 }
 
-/// Judges an ERASE and stages the answer.
+/// Judges an ERASE that was issued under `pack` and stages the answer.
 pub(crate) async fn received(
     work: &mut Work,
     core: &Core,
-    exchange: &Exchange,
+    (exchange, pack): (&Exchange, &Pack),
     world: &mut World,
     order: &Erase,
     targets: &Targets,
@@ -58,14 +59,14 @@ pub(crate) async fn received(
         return Ok(());
     };
     let at = targets.get(&id).map(Vec::as_slice).unwrap_or_default();
-    let (word, reason) = judge(work, core, exchange, world, order, id, at).await?;
+    let (word, reason) = judge(work, core, (exchange, pack), world, order, id, at).await?;
     answer(work, core, exchange, id, order.part, word, reason)
 }
 
 async fn judge(
     work: &mut Work,
     core: &Core,
-    exchange: &Exchange,
+    (exchange, pack): (&Exchange, &Pack),
     world: &mut World,
     order: &Erase,
     id: RecordId,
@@ -87,7 +88,7 @@ async fn judge(
     if places.is_empty() {
         return Ok((REFUSED, "NOT_FOUND"));
     }
-    if !exchange.pack().retention().is_ground(&order.ground) {
+    if !pack.retention().is_ground(&order.ground) {
         return Ok((REFUSED, "GROUND"));
     }
     let path = state::path(DUE, exchange.pack().id(), id, order.part);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use convenio_agreement::act::{Content, Incoming, Kind};
+use convenio_agreement::pack::Pack;
 use convenio_agreement::view::World;
 use convenio_model::{RecordId, Ref};
 use convenio_store::{EntryRow, LogRow, PartRow, StoreError, Subject, ViewKind, Work};
@@ -18,7 +19,7 @@ use super::check::{Checked, Form, check, kind_of};
 use super::decide::{self, Verdict};
 use super::erase;
 use super::screen::subject_of;
-use crate::core::{Core, Exchange, Known, released};
+use crate::core::{Core, Exchange, released};
 use crate::lane::Lane;
 use crate::world::{load_world, save_world};
 use crate::writer::Heads;
@@ -75,23 +76,18 @@ pub(crate) async fn judge_next(core: &Arc<Core>, exchange: &Arc<Exchange>) -> Re
     let targets = erase::targets(core, &checked).await?;
     let erases = !targets.is_empty();
     let (job_core, job_exchange, job_lane) = (core.clone(), exchange.clone(), lane.clone());
-    let known = core
-        .write::<_, StoreError, _>(move |work| {
-            async move {
-                if work.log(job_lane.log)?.settled != begin {
-                    return Ok(None);
-                }
-                judge(work, &job_core, &job_exchange, &job_lane, checked, &targets, end).await.map(Some)
+    core.write::<_, StoreError, _>(move |work| {
+        async move {
+            if work.log(job_lane.log)?.settled != begin {
+                return Ok(());
             }
-            .boxed()
-        })
-        .await?;
+            judge(work, &job_core, &job_exchange, &job_lane, checked, &targets, end).await
+        }
+        .boxed()
+    })
+    .await?;
     if erases {
         crate::erase::order::carried_out(core).await;
-    }
-    if let Some(judged) = known {
-        // Keys are learned when they are mirrored; a batch may have come meanwhile.
-        exchange.learn(lane.epoch, |known| *known = Known { keys: known.keys.clone(), ..judged });
     }
     Ok(())
 }
@@ -120,14 +116,14 @@ async fn check_all(
     entries: Vec<EntryRow>,
     parts: Vec<PartRow>,
 ) -> Result<Vec<Checked>, StoreError> {
-    let keys = exchange.known(lane.epoch).keys;
+    let known = exchange.known(lane.epoch);
     let revoked = exchange.partner_revoked();
     let (core, exchange, lane) = (core.clone(), exchange.clone(), lane.clone());
     let work = move || {
         let of = |row: &EntryRow| {
             let from = parts.partition_point(|p| p.index < row.index);
             let to = parts.partition_point(|p| p.index <= row.index);
-            check(&core, &exchange, &lane, (&keys, &revoked), row, &parts[from..to])
+            check(&core, &exchange, &lane, (&known, &revoked), row, &parts[from..to])
         };
         let (left, right) = entries.split_at(entries.len() / 2);
         std::thread::scope(|scope| {
@@ -149,25 +145,25 @@ async fn judge(
     checked: Vec<Checked>,
     targets: &erase::Targets,
     end: u64,
-) -> Result<Known, StoreError> {
-    let mut known = exchange.known(lane.epoch);
+) -> Result<(), StoreError> {
     let mut seen = duplicates(work, exchange, lane, &checked, end).await?;
     let mut world = load_subjects(work, exchange, &checked).await?;
     let mut verdicts = Vec::new();
     for entry in &checked {
-        let position = Position { inside: inside(work, exchange, entry)?, active: known.active };
+        let inside = inside(work, exchange, entry)?;
         match &entry.form {
             Ok(form) if matches!(form.statement.body, Some(Body::Record(_))) => {
-                let verdict = record(work, core, exchange, lane, &mut world, entry, form, &position, &mut seen);
+                let verdict = record(work, core, exchange, lane, &mut world, entry, form, inside, &mut seen);
                 verdicts.push(Verdict { index: entry.index, record_id: entry.record_id, refused: verdict.err() });
             }
-            Ok(Form { statement: Statement { body: Some(Body::Erase(order)), .. }, .. }) => {
-                erase::received(work, core, exchange, &mut world, order, targets).await?;
+            Ok(Form { statement: statement @ Statement { body: Some(Body::Erase(order)), .. }, .. }) => {
+                let pack = exchange.version(&statement.agreement_digest).unwrap_or_else(|| exchange.pack());
+                erase::received(work, core, (exchange, pack), &mut world, order, targets).await?;
             }
             Ok(Form { statement: Statement { body: Some(Body::EraseAnswer(said)), .. }, .. }) => {
                 erase::answered(work, core, exchange, said).await?;
             }
-            Ok(form) => apply::system(work, core, exchange, lane, &mut world, form, &mut known).await?,
+            Ok(form) => apply::system(work, core, exchange, &mut world, form).await?,
             Err(reason) if entry.is_record => {
                 let refused = Some(decide::Refused::plain(reason));
                 verdicts.push(Verdict { index: entry.index, record_id: entry.record_id, refused });
@@ -181,15 +177,7 @@ async fn judge(
     let log = work.log(lane.log)?.clone();
     let begin = log.settled;
     work.put_log(LogRow { settled: end, ..log });
-    decide::outcome(work, core, exchange, lane, begin, end, &verdicts).await?;
-    Ok(known)
-}
-
-/// Where both logs stand at one entry.
-struct Position {
-    /// Its `peer` names what this node's logs hold.
-    inside: bool,
-    active: bool,
+    decide::outcome(work, core, exchange, lane, begin, end, &verdicts).await
 }
 
 /// Whether an entry's `peer` is a position that a log of this node has reached.
@@ -209,20 +197,20 @@ fn record(
     world: &mut World,
     entry: &Checked,
     form: &Form,
-    position: &Position,
+    inside: bool,
     seen: &mut HashSet<RecordId>,
 ) -> Result<(), decide::Refused> {
     let plain = |reason| Err(decide::Refused::plain(reason));
-    if !position.active {
-        return plain("NOT_IN_FORCE");
-    }
-    if !position.inside {
+    if !inside {
         return plain("PEER_POSITION");
     }
     if !seen.insert(entry.record_id) {
         return plain("DUPLICATE");
     }
-    let verdict = verdict(exchange, world, entry, form);
+    let verdict = match exchange.version(&form.statement.agreement_digest) {
+        Some(pack) => verdict(exchange, pack, world, entry, form),
+        None => plain("NOT_IN_FORCE"), // not reached: the form was checked under it
+    };
     if verdict.is_err() {
         seen.remove(&entry.record_id);
     }
@@ -234,10 +222,16 @@ fn record(
 }
 
 /// Stage, schema, lifecycle, gates; on success the record is applied.
-fn verdict(exchange: &Exchange, world: &mut World, entry: &Checked, form: &Form) -> Result<(), decide::Refused> {
-    let engine = exchange.engine();
+fn verdict(
+    exchange: &Exchange,
+    pack: &Pack,
+    world: &mut World,
+    entry: &Checked,
+    form: &Form,
+) -> Result<(), decide::Refused> {
+    let engine = exchange.engine_of(pack);
     let lead = form.parts.first().ok_or_else(|| decide::Refused::plain("SCHEMA"))?;
-    let act = exchange.pack().lifecycle().act_of_lead(&lead.message_name);
+    let act = pack.lifecycle().act_of_lead(&lead.message_name);
     let act = act.ok_or_else(|| decide::Refused::plain("SCHEMA"))?.name();
     let (kind, subject) = (kind_of(lead), subject_of(&lead.subject_ref));
     let (Some(kind), Some(subject)) = (kind, subject) else { return Err(decide::Refused::plain("SCHEMA")) };
@@ -245,7 +239,7 @@ fn verdict(exchange: &Exchange, world: &mut World, entry: &Checked, form: &Form)
         return Err(decide::Refused::plain("SCHEMA"));
     }
     let stage = engine.stage_of(world, subject.id, act, kind);
-    let content = content(exchange, &form.parts, stage)?;
+    let content = content(pack, &form.parts, stage)?;
     let incoming = Incoming {
         record_id: entry.record_id,
         issuer: exchange.me.other(),
@@ -263,16 +257,16 @@ fn verdict(exchange: &Exchange, world: &mut World, entry: &Checked, form: &Form)
 }
 
 fn content(
-    exchange: &Exchange,
+    pack: &Pack,
     parts: &[Part],
     stage: convenio_agreement::lifecycle::StageId,
 ) -> Result<Vec<Content>, decide::Refused> {
     parts
         .iter()
         .map(|part| {
-            let message = exchange.pack().accept(&part.message_name, &part.message, stage);
+            let message = pack.accept(&part.message_name, &part.message, stage);
             let message = message.map_err(|error| decide::Refused::of_message(&error))?;
-            let doc = exchange.pack().semantic(&part.message_name, &message);
+            let doc = pack.semantic(&part.message_name, &message);
             Ok(Content { message_name: part.message_name.clone(), message: part.message.clone(), doc })
         })
         .collect()
@@ -306,7 +300,7 @@ async fn load_subjects(work: &mut Work, exchange: &Exchange, checked: &[Checked]
                 Some(Subject { kind: ViewKind::Agency, id }) => agencies.push(id),
                 None => {}
             }
-            if let Some(doc) = exchange.pack().read(&part.message_name, &part.message) {
+            if let Some(doc) = exchange.reader(&part.message_name).read(&part.message_name, &part.message) {
                 let (more_orders, more_agencies) = named_in(&doc);
                 orders.extend(more_orders);
                 agencies.extend(more_agencies);

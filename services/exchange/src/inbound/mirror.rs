@@ -74,6 +74,11 @@ impl Mirror {
             tracing::error!(origin = %self.lane.origin, reason, "a batch stops this log");
             self.refused(reason)
         })?;
+        if let Some(digest) = news.not_held() {
+            // Both parties' roots have ratified it: an officer has to place it here, too.
+            tracing::error!(origin = %self.lane.origin, digest = hex::encode(digest), "a version is not held here");
+            return Err(self.refused("UNKNOWN_VERSION"));
+        }
         if batch.begin == 0 && !self.follows(&statements).await? {
             return Err(self.refused("EPOCH_REFUSED"));
         }
@@ -236,8 +241,8 @@ impl Mirror {
                     }
                     news.keep(work, &lane);
                     let records = arrived.iter().filter(|a| a.row.is_record).count() as u64;
-                    let arrived = screen::disclosure(work, &exchange, arrived, |a| {
-                        (&mut a.parts, a.row.subject, a.row.is_record)
+                    let arrived = screen::disclosure(work, &exchange, news.active(), arrived, |a| {
+                        (a.row.index, &mut a.parts, a.row.subject, a.row.is_record)
                     })
                     .await?;
                     for Arrived { row, parts } in arrived {

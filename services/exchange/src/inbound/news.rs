@@ -1,4 +1,5 @@
-//! What a batch tells of the partner's keys: its opening, new manifests and revocations, each verified against its roots. It
+//! What a batch tells of the partner's keys and versions: its opening, new manifests and revocations, each verified against
+//! its roots, ratifications and what is put in force. It
 //! is known before the batch is judged, so that the very batch that holds it verifies.
 
 use convenio_seal::epoch::verify_epoch_open;
@@ -10,10 +11,12 @@ use convenio_store::Work;
 use convenio_wire::exchange::v1::{Batch, KeyRevocation, KeyRotate, Revoke, Statement, statement::Body};
 use prost::Message;
 
-use crate::core::Exchange;
+use super::check::opened;
+use crate::core::{Exchange, Known};
 use crate::keys::{Revocations, Timeline, rotation_state};
 use crate::lane::Lane;
 use crate::learn::revocation_state;
+use crate::version::{Activations, Digest, Entered, InForce};
 
 /// News of a batch.
 #[derive(Default)]
@@ -22,12 +25,16 @@ pub(super) struct News {
     opened: bool,
     rotations: Vec<(u64, ManifestKeys)>,
     revocations: Vec<(Revoke, KeyRevocation)>,
+    force: InForce,
+    entered: Vec<(String, Vec<u8>)>,
+    not_held: Option<Digest>,
 }
 
 impl News {
     /// Reads a batch of the partner's log.
     pub(super) fn of(exchange: &Exchange, lane: &Lane, batch: &Batch, statements: &[Statement]) -> Self {
-        let mut news = Self { keys: exchange.known(lane.epoch).keys, ..Self::default() };
+        let Known { keys, force } = exchange.known(lane.epoch);
+        let mut news = Self { keys, force, ..Self::default() };
         for ((entry, statement), index) in batch.entries.iter().zip(statements).zip(batch.begin..) {
             match &statement.body {
                 Some(Body::EpochOpen(open)) if index == 0 && news.keys.last().is_none() => {
@@ -52,10 +59,34 @@ impl News {
                     let said = verify_revoke(revoke, &exchange.partner_roots).ok();
                     news.revocations.extend(said.map(|said| (revoke.clone(), said)));
                 }
+                Some(Body::Ratify(_) | Body::Activate(_)) => news.enter(exchange, lane, index, entry),
                 _ => {}
             }
         }
         news
+    }
+
+    /// What a RATIFY or ACTIVATE that its log's key signed puts in force.
+    fn enter(&mut self, exchange: &Exchange, lane: &Lane, index: u64, entry: &[u8]) {
+        let revoked = self.revoked(exchange);
+        let Ok(open) = opened(exchange, lane, (&self.keys, &revoked), index, entry) else { return };
+        let Some(body) = open.statement.body else { return };
+        let before = exchange.peer_before(lane.epoch);
+        match exchange.enter(&mut self.force, before, lane, index, &body) {
+            Entered::Nothing => {}
+            Entered::Kept(path, body) => self.entered.push((path, body)),
+            Entered::NotHeld(digest) => self.not_held = Some(digest),
+        }
+    }
+
+    /// A version that this batch puts in force and that is not held here: what follows it cannot be screened.
+    pub(super) fn not_held(&self) -> Option<&Digest> {
+        self.not_held.as_ref()
+    }
+
+    /// What the partner's log puts in force, this batch included.
+    pub(super) fn active(&self) -> &Activations {
+        &self.force.active
     }
 
     /// The partner's manifests, those of this batch among them.
@@ -77,6 +108,9 @@ impl News {
         for (index, keys) in &self.rotations {
             work.put_state(&rotation_state(&lane.origin, keys.version), Some(index.to_be_bytes().to_vec()));
         }
+        for (path, body) in &self.entered {
+            work.put_state(path, Some(body.clone()));
+        }
         for (revoke, _) in &self.revocations {
             work.put_state(&revocation_state(&lane.origin, &revoke.payload), Some(revoke.encode_to_vec()));
         }
@@ -86,6 +120,9 @@ impl News {
     pub(super) fn learn(self, exchange: &Exchange, lane: &Lane) {
         if self.opened || !self.rotations.is_empty() {
             exchange.learn(lane.epoch, |known| known.keys = self.keys);
+        }
+        if !self.entered.is_empty() {
+            exchange.learn(lane.epoch, |known| known.force = self.force);
         }
         for (_, said) in self.revocations {
             exchange.revoke_partner(said);

@@ -2,7 +2,8 @@
 //! disclosed whatever is decided meanwhile. What is dropped leaves its reason.
 
 use convenio_agreement::act::Kind;
-use convenio_agreement::lifecycle::{ActDef, StageId, StateId};
+use convenio_agreement::lifecycle::{ActDef, Lifecycle, StageId, StateId};
+use convenio_agreement::pack::Pack;
 use convenio_agreement::view::World;
 use convenio_model::Ref;
 use convenio_seal::commitment::commit;
@@ -17,6 +18,7 @@ use super::check::kind_of;
 use super::decide::{CLASS, DETAIL};
 use super::told;
 use crate::core::Exchange;
+use crate::version::Activations;
 use crate::world::load_world;
 
 /// A part that arrived.
@@ -93,33 +95,38 @@ pub(crate) fn subject_of(name: &str) -> Option<Subject> {
 pub(super) async fn disclosure<T>(
     work: &mut Work,
     exchange: &Exchange,
+    active: &Activations,
     mut arrived: Vec<T>,
-    of: impl Fn(&mut T) -> (&mut Vec<Screened>, Option<Subject>, bool),
+    of: impl Fn(&mut T) -> (u64, &mut Vec<Screened>, Option<Subject>, bool),
 ) -> Result<Vec<T>, StoreError> {
     let mut placements = Vec::new();
     for entry in &mut arrived {
-        if let (_, Some(Subject { kind: ViewKind::Placement, id }), _) = of(entry) {
+        if let (_, _, Some(Subject { kind: ViewKind::Placement, id }), _) = of(entry) {
             placements.push(id);
         }
     }
     let world = load_world(work, exchange, &placements, &[], &[]).await?;
     for entry in &mut arrived {
-        let (parts, subject, is_record) = of(entry);
+        let (index, parts, subject, is_record) = of(entry);
         if !is_record {
             continue;
         }
+        let Some(pack) = active.at(index).and_then(|digest| exchange.version(&digest)) else {
+            parts.iter_mut().for_each(|part| *part = Screened::Drop("NOT_IN_FORCE"));
+            continue;
+        };
         // Without a leading part that says what the record is about nothing has been disclosed.
         let (stage, act) = match (parts.first(), subject) {
             (Some(Screened::Keep { part: lead, .. }), Some(subject)) => {
-                let act = exchange.pack().lifecycle().act_of_lead(&lead.message_name);
-                (latest_stage(exchange, &world, subject.id, lead), act)
+                let act = pack.lifecycle().act_of_lead(&lead.message_name);
+                (latest_stage(exchange, pack, &world, subject.id, lead), act)
             }
             _ => (StageId::FIRST, None),
         };
         for part in parts {
             let Screened::Keep { part: said, .. } = part else { continue };
             let of_act = act.is_none_or(|act| act.messages().iter().any(|m| **m == *said.message_name));
-            let fits = if of_act { record_part(exchange, said, stage) } else { Err("SCHEMA") };
+            let fits = if of_act { record_part(pack, said, stage) } else { Err("SCHEMA") };
             if let Err(reason) = fits {
                 *part = Screened::Drop(reason);
             }
@@ -130,16 +137,16 @@ pub(super) async fn disclosure<T>(
 
 /// A part of a RECORD: nothing but what the agreement lets cross by `stage`, and a header in which nothing else hides; a
 /// retention class of the partner's own making would also cost a data key each.
-fn record_part(exchange: &Exchange, part: &Part, stage: StageId) -> Result<(), &'static str> {
+fn record_part(pack: &Pack, part: &Part, stage: StageId) -> Result<(), &'static str> {
     let header = subject_of(&part.subject_ref).is_some()
         && matches!(part.supersedes.len(), 0 | 16)
-        && part.agreement_digest == exchange.pack().digest()
-        && part.retention_class == exchange.pack().class_of(&part.message_name)
-        && (part.known_state.is_empty() || exchange.pack().lifecycle().state(&part.known_state).is_some());
+        && part.agreement_digest == pack.digest()
+        && part.retention_class == pack.class_of(&part.message_name)
+        && (part.known_state.is_empty() || pack.lifecycle().state(&part.known_state).is_some());
     if !header {
         return Err("SCHEMA");
     }
-    let disclosed = exchange.pack().disclosed(&part.message_name, &part.message, stage);
+    let disclosed = pack.disclosed(&part.message_name, &part.message, stage);
     disclosed.map(drop).map_err(|error| error.code())
 }
 
@@ -164,9 +171,9 @@ fn fits_outcome(statement: &Statement, part: &Part) -> bool {
 
 /// The latest stage at which an act could be judged: own undecided transitions and facts counted as accepted, whose OUTCOME
 /// may stand in the same batch, and the issuer's own ones that may stand in the log before it.
-fn latest_stage(exchange: &Exchange, world: &World, placement: Ref, lead: &Part) -> StageId {
-    let engine = exchange.engine();
-    let lifecycle = exchange.pack().lifecycle();
+fn latest_stage(exchange: &Exchange, pack: &Pack, world: &World, placement: Ref, lead: &Part) -> StageId {
+    let engine = exchange.engine_of(pack);
+    let lifecycle = pack.lifecycle();
     let issuer = exchange.me.other();
     let view = world.placement(placement);
     let pending = view.map(|view| view.pending.as_slice()).unwrap_or_default();
@@ -178,7 +185,7 @@ fn latest_stage(exchange: &Exchange, world: &World, placement: Ref, lead: &Part)
     let own = match (lifecycle.act_of_lead(&lead.message_name), kind_of(lead)) {
         (Some(ActDef::Transition(act)), Some(Kind::Transition)) => {
             let now = view.and_then(|view| lifecycle.state(&view.state)).unwrap_or(lifecycle.first_crossing);
-            let open = reachable(exchange, pending.into_iter().chain([now]).collect());
+            let open = reachable(exchange, lifecycle, pending.into_iter().chain([now]).collect());
             let possible = |state: &StateId| open.contains(state) && lifecycle.governor(*state) == issuer;
             (act.by == issuer && act.from.iter().any(possible)).then(|| lifecycle.state_at(act.to).stage)
         }
@@ -189,8 +196,7 @@ fn latest_stage(exchange: &Exchange, world: &World, placement: Ref, lead: &Part)
 }
 
 /// These states and those to which the issuer alone may have moved on from them.
-fn reachable(exchange: &Exchange, mut states: Vec<StateId>) -> Vec<StateId> {
-    let lifecycle = exchange.pack().lifecycle();
+fn reachable(exchange: &Exchange, lifecycle: &Lifecycle, mut states: Vec<StateId>) -> Vec<StateId> {
     let issuer = exchange.me.other();
     let mut at = 0;
     while let Some(state) = states.get(at).copied() {

@@ -1,5 +1,6 @@
 //! Sealing: salts, commitments, the statement and its signature; parts encrypted with their subject's data key.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
@@ -149,7 +150,8 @@ pub(crate) async fn data_key_of(work: &mut Work, sealer: &Sealer, subject: Ref) 
 impl Exchange {
     /// Under what the data keys of parts about `subject` stand, one for each retention class of the agreement.
     pub fn key_subjects(&self, subject: Ref) -> impl Iterator<Item = Ref> {
-        self.pack().retention().classes.keys().map(move |class| keyed(subject, class))
+        let classes: BTreeSet<&String> = self.versions().flat_map(|pack| pack.retention().classes.keys()).collect();
+        classes.into_iter().map(move |class| keyed(subject, class))
     }
 }
 

@@ -17,6 +17,7 @@ use super::seal::Sealer;
 use crate::core::Exchange;
 use crate::error::OpenError;
 use crate::keys::{Timeline, rotation_state};
+use crate::version::{Digest, activation_state};
 
 /// A group longer than this gets a head of its own every so many entries, so that a batch can always end at one.
 const HEAD_EVERY: u64 = 256;
@@ -35,8 +36,15 @@ type Edges = HashMap<LogId, TileBuilder>;
 /// What a sequenced group changed; taken over once its commit is done.
 pub(crate) struct Sequenced {
     edges: Edges,
-    /// Manifests that entries of own logs name: log, index, keys.
-    manifests: Vec<(LogId, u64, ManifestKeys)>,
+    said: Vec<(LogId, u64, Said)>,
+}
+
+/// What an entry of an own log puts in force.
+enum Said {
+    /// Keys.
+    Keys(Box<ManifestKeys>),
+    /// A version of the agreement.
+    Version(Digest),
 }
 
 impl Sequencer {
@@ -72,7 +80,7 @@ impl Sequencer {
     /// Gives every staged entry its index and extends the trees of all logs that grew in this group.
     pub(crate) async fn sequence(&self, work: &mut Work) -> Result<Sequenced, StoreError> {
         let mut staged = work.take_staged();
-        let (mut edges, mut manifests) = (HashMap::new(), Vec::new());
+        let (mut edges, mut said) = (HashMap::new(), Vec::new());
         for exchange in &self.exchanges {
             let own = exchange.own().log;
             if staged.iter().any(|s| s.log == own) {
@@ -83,25 +91,28 @@ impl Sequencer {
         while let Some(id) = staged.first().map(|s| s.log) {
             let (entries, rest): (Vec<_>, _) = staged.into_iter().partition(|s| s.log == id);
             staged = rest;
-            self.extend_own(work, &mut edges, id, entries, &mut manifests)?;
+            self.extend_own(work, &mut edges, id, entries, &mut said)?;
         }
         // Mirrors, and what a recovery puts back.
         let pushed: Vec<_> = work.logs().map(|log| log.id).collect();
         for id in pushed {
             self.extend_mirror(work, &mut edges, id).await?;
         }
-        Ok(Sequenced { edges, manifests })
+        Ok(Sequenced { edges, said })
     }
 
     pub(crate) fn committed(&mut self, sequenced: Sequenced) {
         self.edges.extend(sequenced.edges);
-        for (log, index, keys) in sequenced.manifests {
+        for (log, index, said) in sequenced.said {
             let lane = self.exchanges.iter().find_map(|exchange| Some((exchange, exchange.lane_of(log)?)));
             let Some((exchange, lane)) = lane else { continue };
-            exchange.own_keys_change(lane.epoch, |known| match index {
-                0 => *known = Timeline::opened(keys),
-                _ => drop(known.rotate(index, keys)),
-            });
+            match said {
+                Said::Keys(keys) => exchange.own_keys_change(lane.epoch, |known| match index {
+                    0 => *known = Timeline::opened(*keys),
+                    _ => drop(known.rotate(index, *keys)),
+                }),
+                Said::Version(digest) => exchange.own_activations_change(lane.epoch, |known| known.add(index, digest)),
+            }
         }
     }
 
@@ -111,7 +122,7 @@ impl Sequencer {
         edges: &mut Edges,
         id: LogId,
         entries: Vec<Staged>,
-        manifests: &mut Vec<(LogId, u64, ManifestKeys)>,
+        said: &mut Vec<(LogId, u64, Said)>,
     ) -> Result<(), StoreError> {
         let mut log = work.log(id)?.clone();
         if log.closed || !log.own {
@@ -121,9 +132,13 @@ impl Sequencer {
         for entry in entries {
             let leaf = leaf_hash(&entry.bytes);
             push_tiles(work, id, edge, leaf);
-            if let Some(keys) = manifest_of(&entry) {
-                work.put_state(&rotation_state(&log.origin, keys.version), Some(log.size.to_be_bytes().to_vec()));
-                manifests.push((id, log.size, keys));
+            if let Some(puts) = said_by(&entry) {
+                let (path, body) = match &puts {
+                    Said::Keys(keys) => (rotation_state(&log.origin, keys.version), log.size.to_be_bytes().to_vec()),
+                    Said::Version(digest) => (activation_state(&log.origin, log.size), digest.to_vec()),
+                };
+                work.put_state(&path, Some(body));
+                said.push((id, log.size, puts));
             }
             for (part, row) in (0u32..).zip(entry.parts) {
                 work.push_part(PartRow { log: id, index: log.size, part, key_id: row.key_id, sealed: row.sealed });
@@ -171,14 +186,16 @@ impl Sequencer {
     }
 }
 
-/// The manifest that an own entry puts in force.
-fn manifest_of(entry: &Staged) -> Option<ManifestKeys> {
+/// What an own entry puts in force.
+fn said_by(entry: &Staged) -> Option<Said> {
     if entry.is_record {
         return None;
     }
+    let keys = |manifest: &[u8]| Some(Said::Keys(Box::new(ManifestKeys::parse(manifest).ok()?)));
     match claimed_statement(&entry.bytes)?.body? {
-        Body::EpochOpen(open) => ManifestKeys::parse(&open.key_manifest).ok(),
-        Body::KeyRotate(rotate) => ManifestKeys::parse(&rotate.key_manifest).ok(),
+        Body::EpochOpen(open) => keys(&open.key_manifest),
+        Body::KeyRotate(rotate) => keys(&rotate.key_manifest),
+        Body::Activate(activate) => activate.digest.try_into().ok().map(Said::Version),
         _ => None,
     }
 }

@@ -161,7 +161,9 @@ impl Recovering {
                 Said::Log(log) => announced = Some(log),
                 Said::Batch(batch) => {
                     if let Some(log) = announced.take() {
-                        logs.push(self.begin_log(log, &batch).await?);
+                        let before = logs.iter().rev().filter(|known| known.said.mirrored == log.mirrored);
+                        let before = before.into_iter().find_map(|known| known.force.active.last());
+                        logs.push(self.begin_log(log, &batch, before).await?);
                     }
                     let log = logs.last_mut().ok_or(RecoverError::Answer("no log"))?;
                     self.take(log, batch).await?;

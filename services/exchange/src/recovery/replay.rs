@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use convenio_agreement::act::{Content, Incoming, Kind};
 use convenio_agreement::lifecycle::StageId;
+use convenio_agreement::pack::Pack;
 use convenio_agreement::view::{RejectedAct, World};
 use convenio_model::{RecordId, Ref};
 use convenio_store::{EventRow, RejectionRow, StoreError, Subject, ViewKind};
@@ -135,14 +136,15 @@ impl<'a> Replay<'a> {
         self.waiting.insert(step.at, (step.record_id, subject, lead.cloned()));
         // An own act whose leading part was erased left nothing that could be replayed.
         let Some(parts) = step.parts.as_deref() else { return };
-        let Some((lead, act, kind, id)) = self.act(parts) else { return };
-        let engine = self.exchange.engine();
+        let pack = self.pack(step);
+        let Some((lead, act, kind, id)) = act(pack, parts) else { return };
+        let engine = self.exchange.engine_of(pack);
         if kind == Kind::Notice {
-            let Some(content) = contents(self.exchange, parts, StageId::FIRST) else { return };
+            let Some(content) = contents(pack, parts, StageId::FIRST) else { return };
             engine.take_notice(&mut self.world, &act, self.exchange.me, id, step.record_id, &content);
         } else {
             let Ok(prepared) = engine.prepare(&self.world, id, &act) else { return };
-            let Some(content) = contents(self.exchange, parts, prepared.stage) else { return };
+            let Some(content) = contents(pack, parts, prepared.stage) else { return };
             engine.apply_own(&mut self.world, &prepared, step.record_id, lead.event_time_ms, &content);
             let event =
                 PlacementEvent { to_state: prepared.to, ..self.event(&self.exchange.own_party, &act, step, lead) };
@@ -167,10 +169,11 @@ impl<'a> Replay<'a> {
             self.sums.rejections.push((false, epoch, row));
         }
         let Some(parts) = step.parts.as_deref() else { return };
-        let Some((lead, act, kind, id)) = self.act(parts) else { return };
+        let pack = self.pack(step);
+        let Some((lead, act, kind, id)) = act(pack, parts) else { return };
         if reason.is_none() {
-            let stage = self.exchange.engine().stage_of(&self.world, id, &act, kind);
-            let Some(content) = contents(self.exchange, parts, stage) else { return };
+            let stage = self.exchange.engine_of(pack).stage_of(&self.world, id, &act, kind);
+            let Some(content) = contents(pack, parts, stage) else { return };
             let incoming = Incoming {
                 record_id: step.record_id,
                 issuer: self.exchange.me.other(),
@@ -182,11 +185,11 @@ impl<'a> Replay<'a> {
                 known_state: &lead.known_state,
                 content: &content,
             };
-            self.exchange.engine().apply_peer(&mut self.world, &incoming);
+            self.exchange.engine_of(pack).apply_peer(&mut self.world, &incoming);
         }
         if kind != Kind::Notice {
-            let to = self.exchange.pack().lifecycle().transition(&act);
-            let to_state = to.map(|t| self.exchange.pack().lifecycle().state_name(t.to).to_owned()).unwrap_or_default();
+            let to = pack.lifecycle().transition(&act);
+            let to_state = to.map(|t| pack.lifecycle().state_name(t.to).to_owned()).unwrap_or_default();
             let decision = if reason.is_some() { "REJECTED" } else { "ACCEPTED" }.to_owned();
             let rejection = reason.map(|reason| Rejection { act: act.clone(), reason, ..Rejection::default() });
             let event = self.event(&self.exchange.partner_party, &act, step, lead);
@@ -228,7 +231,8 @@ impl<'a> Replay<'a> {
             let (Some(Subject { id, .. }), Some(_)) = (placement, lead) else { continue };
             self.decision_event(id, record_id, why.as_ref());
             let decision = why.map_or(Ok(()), Err);
-            self.exchange.engine().resolve(&mut self.world, id, record_id, decision);
+            let pack = self.exchange.own_version(at.0, at.1);
+            self.exchange.engine_of(pack).resolve(&mut self.world, id, record_id, decision);
         }
     }
 
@@ -268,11 +272,16 @@ impl<'a> Replay<'a> {
         self.sums.events.push(EventRow { ordinal: 0, agreement, placement, body: event.encode_to_vec() });
     }
 
-    fn act<'p>(&self, parts: &'p [Part]) -> Option<(&'p Part, String, Kind, Ref)> {
-        let lead = parts.first()?;
-        let act = self.exchange.pack().lifecycle().act_of_lead(&lead.message_name)?.name().to_owned();
-        Some((lead, act, kind_of(lead)?, subject_of(&lead.subject_ref)?.id))
+    /// The version under which an entry was issued.
+    fn pack(&self, step: &Step) -> &'a Pack {
+        self.exchange.version(&step.statement.agreement_digest).unwrap_or_else(|| self.exchange.pack())
     }
+}
+
+fn act<'p>(pack: &Pack, parts: &'p [Part]) -> Option<(&'p Part, String, Kind, Ref)> {
+    let lead = parts.first()?;
+    let act = pack.lifecycle().act_of_lead(&lead.message_name)?.name().to_owned();
+    Some((lead, act, kind_of(lead)?, subject_of(&lead.subject_ref)?.id))
 }
 
 /// A PEER_CHECKPOINT of the own log: what the partner's log must contain.
@@ -284,10 +293,10 @@ fn entangled(sums: &mut Sums, exchange: &Exchange, note: &[u8]) {
     sums.entangled.entry(lane.epoch).or_default().push((head.size(), *head.root().as_bytes()));
 }
 
-fn contents(exchange: &Exchange, parts: &[Part], stage: StageId) -> Option<Vec<Content>> {
+fn contents(pack: &Pack, parts: &[Part], stage: StageId) -> Option<Vec<Content>> {
     let one = |part: &Part| {
-        let message = exchange.pack().accept(&part.message_name, &part.message, stage).ok()?;
-        let doc = exchange.pack().semantic(&part.message_name, &message);
+        let message = pack.accept(&part.message_name, &part.message, stage).ok()?;
+        let doc = pack.semantic(&part.message_name, &message);
         Some(Content { message_name: part.message_name.clone(), message: part.message.clone(), doc })
     };
     parts.iter().map(one).collect()

@@ -57,7 +57,7 @@ impl Walk {
     fn is_void(&self, lane: &Lane, row: &EntryRow) -> bool {
         let Some(exchange) = self.of_partner.as_ref().filter(|_| !row.is_record) else { return false };
         let (keys, revoked) = (exchange.known(lane.epoch).keys, exchange.partner_revoked());
-        opened(exchange, lane, (&keys, &revoked), row).is_err()
+        opened(exchange, lane, (&keys, &revoked), row.index, &row.bytes).is_err()
     }
 
     pub(super) async fn peek(&mut self) -> Result<Option<At>, StoreError> {

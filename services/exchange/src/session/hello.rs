@@ -28,7 +28,11 @@ pub(super) async fn ours(core: &Core, exchanges: &[Arc<Exchange>]) -> Result<Hel
         session,
         node: core.node.clone(),
         mirrored: mirrored.collect(),
-        digests: exchanges.iter().map(|ex| ex.pack().digest().to_vec()).collect(),
+        digests: exchanges
+            .iter()
+            .flat_map(|ex| ex.versions().map(|pack| pack.digest().to_vec()))
+            .take(MAX_LOGS)
+            .collect(),
         deliver_here: false,
     })
 }

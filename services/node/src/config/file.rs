@@ -20,6 +20,7 @@ pub(super) struct NodeFile {
     pub epochs: PathBuf,
     pub agreements_dir: PathBuf,
     pub agreements: Vec<String>,
+    pub amendments: Option<PathBuf>,
     pub tls: TlsFile,
     #[serde(default)]
     pub partners: Vec<PartnerFile>,

@@ -87,6 +87,7 @@ impl Side {
             other_keys: Vec::new(),
             key_changes: Vec::new(),
             agreements: vec![(pack.clone(), Partner { party: other.party.to_owned(), node: other.node.to_owned() })],
+            amendments: Vec::new(),
             roots: vec![self.roots(), other.roots()],
             ratifications: vec![self.ratification(pack), other.ratification(pack)],
             epochs: vec![self.epoch(pack, other.node)],

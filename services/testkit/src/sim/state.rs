@@ -108,6 +108,7 @@ impl State {
             other_keys: self.manifests.keys().map(|version| keys_of(&own.party, *version)).collect(),
             key_changes: self.manifests.values().chain(&self.revocations).cloned().collect(),
             agreements: agreements.collect(),
+            amendments: Vec::new(),
             roots: accord.roots(),
             ratifications: accord.ratifications(self.at),
             epochs: accord.epochs(self.at).into_iter().chain(self.openings.iter().cloned()).collect(),

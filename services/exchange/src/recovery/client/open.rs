@@ -1,11 +1,11 @@
 //! The last step: the epoch that was granted, with everything issued again that the partner had not mirrored.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use convenio_log::{SignedCheckpoint, cosignature};
 use convenio_seal::dsse::Envelope;
 use convenio_seal::epoch::{epoch_open_from, verify_epoch_open};
-use convenio_seal::root::ratify_from;
 use convenio_seal::statement::{claimed_statement, seal_entry};
 use convenio_seal::vault::{DataKeyId, VaultError};
 use convenio_store::{LogId, LogRow, Staged, StagedPart, StoreError, Work};
@@ -13,6 +13,7 @@ use convenio_wire::exchange::v1::{Activate, EpochOpen, Position, Statement, stat
 use futures::FutureExt;
 
 use super::{RecoverError, Recovering};
+use crate::amend::ratify_bodies;
 use crate::core::{Core, Exchange};
 use crate::erase::ERASED;
 use crate::error::IssueError;
@@ -23,6 +24,7 @@ use crate::outbound::seal::{fresh_record_id, stage_at};
 use crate::recovery::erasures;
 use crate::recovery::states::{Refill, read, refilled};
 use crate::signer::{Named, mirror_name};
+use crate::version::Digest;
 
 /// The epoch is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +53,12 @@ impl Recovering {
         let row = new_log(id, own, &agreement, partner, true, refill.granted);
         let opening = self.authorised(file, &row.origin, &refill)?;
         let closed = self.exchange.own_lanes();
-        let ends = closed.iter().filter_map(|lane| rows.iter().find(|row| row.id == lane.log));
-        let tail = self.tail(&ends.map(|row| (row.id, row.settled)).collect()).await?.again;
+        let ends: HashMap<LogId, u64> = closed
+            .iter()
+            .filter_map(|lane| rows.iter().find(|row| row.id == lane.log).map(|row| (row.id, row.settled)))
+            .collect();
+        let tail = self.tail(&ends).await?.again;
+        let version = self.version_at(&ends);
         let lane = Lane::from(&row);
         self.exchange.own_lanes.push(lane.clone());
         let orders = erasures::lost(&self.core, &self.exchange).await?;
@@ -63,6 +69,11 @@ impl Recovering {
                 work.put_log(row);
                 cosign_heads(work, &core, &exchange)?;
                 let peer = Position { epoch: refill.peer_epoch, size: refill.peer_size };
+                // The epoch begins under the version that the mirrored logs end with; what is issued again may amend it.
+                match version {
+                    Some(digest) => drop(exchange.issue_under(&digest)),
+                    None => exchange.issue_under_first(),
+                }
                 begin(work, &core, &exchange, opening, peer)?;
                 for (log, index) in tail {
                     again(work, &core, &exchange, log, index).await?;
@@ -92,6 +103,13 @@ impl Recovering {
             other => RecoverError::Authorisation(other.to_string()),
         })?;
         Ok(Opened { origin: lane.origin, reissued })
+    }
+
+    /// The version in force where the mirrored part of the own logs ends.
+    fn version_at(&self, ends: &HashMap<LogId, u64>) -> Option<Digest> {
+        let lanes = self.exchange.own_lanes();
+        let mut last = lanes.iter().rev().filter_map(|lane| Some((lane.epoch, *ends.get(&lane.log)?)));
+        last.find_map(|(epoch, end)| self.exchange.own_activations(epoch).at(end))
     }
 
     fn authorised(&self, file: &[u8], origin: &str, refill: &Refill) -> Result<EpochOpen, RecoverError> {
@@ -140,10 +158,7 @@ fn begin(
     peer: Position,
 ) -> Result<(), IssueError> {
     let mut bodies = vec![Body::EpochOpen(opening)];
-    for (_, file) in exchange.ratifications() {
-        let ratify = Envelope::parse(file).ok().and_then(|envelope| ratify_from(&envelope).ok());
-        bodies.extend(ratify.map(Body::Ratify));
-    }
+    bodies.extend(ratify_bodies(exchange.ratifications()));
     bodies.push(Body::Activate(Activate { digest: exchange.pack().digest().to_vec() }));
     for body in bodies {
         stage_at(work, &core.sealer, exchange, fresh_record_id(&core.sealer), body, None, Vec::new(), peer)?;
@@ -155,6 +170,11 @@ fn begin(
 async fn again(work: &mut Work, core: &Core, exchange: &Exchange, log: LogId, index: u64) -> Result<(), IssueError> {
     let entry = work.entries(log, index, index + 1).await?.pop().ok_or(StoreError::Corrupt("entry"))?;
     let said = claimed_statement(&entry.bytes).ok_or(StoreError::Corrupt("entry"))?;
+    if let Some(Body::Activate(Activate { digest })) = &said.body
+        && let Ok(digest) = Digest::try_from(digest.as_slice())
+    {
+        exchange.issue_under(&digest);
+    }
     let own = exchange.own();
     let statement = Statement { log_origin: own.origin.clone(), ..said };
     let bytes = seal_entry(&statement, &core.own_keys().keys.record).map_err(|_| IssueError::TooLarge)?;

@@ -18,15 +18,17 @@ use futures::FutureExt;
 use prost::Message;
 
 use super::{RecoverError, Recovering, refuted};
-use crate::core::Core;
+use crate::core::{Core, Exchange};
 use crate::erase::ERASED;
+use crate::inbound::check::opened;
 use crate::inbound::mirror::{is_marker, is_record, part_row, record_id};
 use crate::inbound::news::rotated;
 use crate::inbound::screen;
-use crate::keys::{Timeline, rotation_state};
+use crate::keys::{Revocations, Timeline, rotation_state};
 use crate::lane::Lane;
 use crate::learn::revocation_state;
 use crate::open::new_log;
+use crate::version::{Digest, Entered, InForce};
 
 /// A log on its way in.
 pub(super) struct Incoming {
@@ -39,13 +41,21 @@ pub(super) struct Incoming {
     /// What it says of its issuer's keys, by the issuer's roots.
     pub keys: Timeline,
     pub revoked: Vec<KeyRevocation>,
+    /// The versions that it ratifies and puts in force, after what the log before it ended with.
+    pub force: InForce,
+    before: Option<Digest>,
     /// The same as it is kept, once the log is verified.
     pub states: Vec<(String, Vec<u8>)>,
 }
 
 impl Recovering {
     /// Finds or makes the lane of a log. Its first entry must be EPOCH_OPEN by its issuer's roots: nobody else invents epochs.
-    pub(super) async fn begin_log(&self, said: RefillLog, first: &Batch) -> Result<Incoming, RecoverError> {
+    pub(super) async fn begin_log(
+        &self,
+        said: RefillLog,
+        first: &Batch,
+        before: Option<Digest>,
+    ) -> Result<Incoming, RecoverError> {
         let origin: LogOrigin = said.origin.parse().map_err(|_| RecoverError::Answer("an origin"))?;
         let (own, peer) = (&self.exchange.own_node, &self.exchange.partner_node);
         let (issuer, recipient) = if said.mirrored { (own, peer) } else { (peer, own) };
@@ -82,7 +92,8 @@ impl Recovering {
         let rows = self.core.store.logs().await?;
         let had = rows.iter().find(|row| row.id == lane.log).map_or(0, |row| row.size);
         let (keys, revoked, states) = (Timeline::opened(keys), Vec::new(), Vec::new());
-        Ok(Incoming { lane, said, frontier: Frontier::new(), had, records: 0, keys, revoked, states })
+        let (frontier, force) = (Frontier::new(), InForce::default());
+        Ok(Incoming { lane, said, frontier, had, records: 0, keys, revoked, force, before, states })
     }
 
     /// The node that issues a log, and its roots.
@@ -108,6 +119,7 @@ impl Recovering {
             log.frontier.append(leaf);
             let statement = claimed_statement(&bytes).unwrap_or_default();
             log.learn(index, &statement, &bytes, issuer);
+            log.enter(&self.exchange, index, &statement, &bytes)?;
             log.records += u64::from(is_record(&statement));
             entries.push((row(&log.lane, index, &statement, bytes.to_vec()), statement));
         }
@@ -135,6 +147,32 @@ impl Recovering {
 }
 
 impl Incoming {
+    /// What an entry says of versions. A version that is not held cannot be replayed: an officer has to place it first.
+    fn enter(
+        &mut self,
+        exchange: &Exchange,
+        index: u64,
+        statement: &Statement,
+        entry: &[u8],
+    ) -> Result<(), RecoverError> {
+        let Some(body @ (Body::Ratify(_) | Body::Activate(_))) = &statement.body else { return Ok(()) };
+        let mut revoked = Revocations::default();
+        for said in &self.revoked {
+            revoked.add(said.clone());
+        }
+        // Own entries are found to bear the own signature with the whole batch.
+        let good = self.said.mirrored || opened(exchange, &self.lane, (&self.keys, &revoked), index, entry).is_ok();
+        if !good {
+            return Ok(());
+        }
+        match exchange.enter(&mut self.force, self.before, &self.lane, index, body) {
+            Entered::Nothing => {}
+            Entered::Kept(path, body) => self.states.push((path, body)),
+            Entered::NotHeld(_) => return Err(refuted(&self.lane, "UNKNOWN_VERSION")),
+        }
+        Ok(())
+    }
+
     /// What an entry says of keys, if roots signed it.
     fn learn(&mut self, index: u64, statement: &Statement, entry: &[u8], issuer: (&str, &RootSet)) {
         match &statement.body {
