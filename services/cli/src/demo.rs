@@ -3,10 +3,8 @@
 //! Reading order is the demonstration's: `orders` and `season` say what will be played, `setup` makes the folder,
 //! `processes` and `side` run the nodes, `register`, `play`, `planted` and `consulate` play, `finish` audits and tells.
 
-mod calendar;
 mod client;
 mod consulate;
-mod draw;
 mod finish;
 mod judge;
 mod orders;

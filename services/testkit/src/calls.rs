@@ -15,6 +15,8 @@ use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 use tonic_types::StatusExt;
 
+pub use convenio_script::passes;
+
 use crate::site::domain;
 
 /// One caller of one node.
@@ -162,16 +164,4 @@ pub fn with_purpose<Q>(message: Q) -> Request<Q> {
 #[must_use]
 pub fn reason(status: &Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
-}
-
-/// Whether the same call may succeed later: the node is away, or waits for its partner.
-#[must_use]
-pub fn passes(status: &Status) -> bool {
-    use tonic::Code::{Aborted, Cancelled, Internal, ResourceExhausted, Unavailable, Unknown};
-    match (status.code(), reason(status).as_str()) {
-        (Unavailable, _) | (Aborted, "UNDECIDED") => true,
-        // A connection that breaks in the middle of a call shows in several ways, never with a reason.
-        (Unknown | Cancelled | Internal | ResourceExhausted, "") => true,
-        _ => false,
-    }
 }

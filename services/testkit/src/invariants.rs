@@ -22,23 +22,31 @@ const ALL: u32 = 1_000_000;
 /// With what does not hold.
 pub async fn check(origin: &Books, destination: &Books) {
     for ours in origin.core.exchanges() {
-        let theirs = destination.core.exchange(ours.pack().id()).unwrap();
-        let here = Checked::new(origin, ours).await;
-        let there = Checked::new(destination, theirs).await;
-        copies(&here.ledger, &there.ledger);
-        copies(&there.ledger, &here.ledger);
-        erasures(&here.ledger, &there.ledger);
-        erasures(&there.ledger, &here.ledger);
-        decided_once(&here.ledger, &there.ledger);
-        decided_once(&there.ledger, &here.ledger);
-        entangled(&here, &there);
-        entangled(&there, &here);
-        receipts(&here, &there).await;
-        receipts(&there, &here).await;
-        live(&here).await;
-        live(&there).await;
-        agree(&here, &there);
+        check_under(origin, destination, ours.pack().id()).await;
     }
+}
+
+/// Checks both sides under one agreement.
+///
+/// # Panics
+/// With what does not hold.
+pub async fn check_under(origin: &Books, destination: &Books, agreement: &str) {
+    let [ours, theirs] = [origin, destination].map(|books| books.core.exchange(agreement).unwrap());
+    let here = Checked::new(origin, ours).await;
+    let there = Checked::new(destination, theirs).await;
+    copies(&here.ledger, &there.ledger);
+    copies(&there.ledger, &here.ledger);
+    erasures(&here.ledger, &there.ledger);
+    erasures(&there.ledger, &here.ledger);
+    decided_once(&here.ledger, &there.ledger);
+    decided_once(&there.ledger, &here.ledger);
+    entangled(&here, &there);
+    entangled(&there, &here);
+    receipts(&here, &there).await;
+    receipts(&there, &here).await;
+    live(&here).await;
+    live(&there).await;
+    agree(&here, &there);
 }
 
 struct Checked<'a> {

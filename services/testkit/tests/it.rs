@@ -8,6 +8,7 @@ mod it {
     mod cosign;
     mod dishonest;
     mod erasure;
+    mod examples;
     mod faults;
     mod flaws;
     mod independent;

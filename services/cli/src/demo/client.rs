@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use convenio_node::tls::{LoadedTls, connect_lazy};
+use convenio_script::passes;
 use parking_lot::RwLock;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 use tonic_types::StatusExt;
 
 /// How long a node may be away before a call is given up.
@@ -115,17 +116,6 @@ pub fn with_purpose<Q>(message: Q) -> Request<Q> {
     let mut request = Request::new(message);
     request.metadata_mut().insert(PURPOSE.0, MetadataValue::from_static(PURPOSE.1));
     request
-}
-
-/// Whether the same call may succeed later: the node is away, or waits for its partner.
-pub fn passes(status: &Status) -> bool {
-    let reason = status.get_details_error_info().map(|info| info.reason);
-    match (status.code(), reason.as_deref()) {
-        (Code::Unavailable, _) | (Code::Aborted, Some("UNDECIDED")) => true,
-        // A connection that breaks in the middle of a call shows in several ways, never with a reason.
-        (Code::Unknown | Code::Cancelled | Code::Internal | Code::ResourceExhausted, None) => true,
-        _ => false,
-    }
 }
 
 impl CallError {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use convenio_faultproxy::FaultProxy;
 use convenio_rpc::client::ConsularServiceClient;
+use convenio_script::{id, passes};
 use convenio_wire::consular::v1 as consular;
 use convenio_wire::consular::v1::capture::Kind;
 use convenio_wire::consular::v1::sync_request::Message as Up;
@@ -17,8 +18,7 @@ use tokio::time::sleep;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::client::{Caller, passes, with_purpose};
-use super::draw::id;
+use super::client::{Caller, with_purpose};
 use super::planted::{Happened, worse_terms};
 use super::play::Play;
 use super::progress::Phase;

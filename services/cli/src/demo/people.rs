@@ -1,10 +1,9 @@
 //! Synthetic workers. Nobody of these names and numbers is meant; the numbers have forms that no document has.
 
+use convenio_script::{Day, Draw};
 use convenio_wire::registry::v1 as registry;
 use convenio_wire::r#type::v1 as value;
 
-use super::calendar::Day;
-use super::draw::Draw;
 use super::season::{Job, Season};
 
 /// The worker of a job, as the origin's ministry would register it.

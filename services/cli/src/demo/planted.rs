@@ -2,10 +2,10 @@
 
 use anyhow::{Context, bail, ensure};
 use convenio_rpc::client::AgencyServiceClient;
+use convenio_script::{Draw, id};
 use convenio_wire::registry::v1 as registry;
 use convenio_wire::r#type::v1 as value;
 
-use super::draw::{Draw, id};
 use super::play::Play;
 use super::scenario::Violation;
 use super::season::Job;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use convenio_rpc::client::{ContractServiceClient, PlacementServiceClient};
+use convenio_script::id;
 use convenio_wire::registry::v1 as registry;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::client::CallError;
-use super::draw::id;
 use super::people;
 use super::progress::{Phase, Progress};
 use super::season::{Job, Season};

@@ -4,11 +4,11 @@ use anyhow::Context;
 use convenio_rpc::client::{
     AgencyServiceClient, EmployerServiceClient, JobOrderServiceClient, PlacementServiceClient, WorkerServiceClient,
 };
+use convenio_script::id;
 use convenio_wire::registry::v1 as registry;
 use convenio_wire::r#type::v1 as value;
 
 use super::client::CallError;
-use super::draw::id;
 use super::people;
 use super::play::Play;
 use super::season::{Job, Order};

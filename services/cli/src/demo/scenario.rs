@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
+use convenio_script::Day;
 use serde::{Deserialize, Serialize};
-
-use super::calendar::Day;
 
 const FORMAT: u32 = 1;
 const MAX_SCENARIO: u64 = 1024 * 1024;

@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use convenio_agreement::Pack;
+use convenio_script::{Day, Draw, id};
 use convenio_wire::registry::v1 as registry;
 use convenio_wire::r#type::v1 as value;
 use prost_reflect::DynamicMessage;
 use prost_reflect::prost::Message;
 
-use super::calendar::Day;
-use super::draw::{Draw, id};
 use super::orders::Row;
 use super::scenario::{Planted, Scenario, Violation};
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use convenio_faultproxy::FaultProxy;
 use convenio_rpc::client::{NodeServiceClient, PlacementServiceClient};
+use convenio_script::id;
 use convenio_wire::node::v1::{Exchange, ListExchangesRequest};
 use convenio_wire::registry::v1 as registry;
 use tokio::sync::Mutex;
@@ -16,7 +17,6 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::client::{CallError, Caller};
-use super::draw::id;
 use super::processes::NodeProcess;
 use super::scenario::State;
 use super::season::Job;
