@@ -19,6 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         [
             "convenio/agreement/v1/negotiation.proto",
             "convenio/registry/v1/agency.proto",
+            "convenio/registry/v1/crew.proto",
             "convenio/registry/v1/employer.proto",
             "convenio/registry/v1/job_order.proto",
             "convenio/registry/v1/worker.proto",

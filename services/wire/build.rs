@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "convenio/exchange/v1/journal.proto",
         "convenio/registry/v1/resource.proto",
         "convenio/registry/v1/agency.proto",
+        "convenio/registry/v1/crew.proto",
         "convenio/registry/v1/employer.proto",
         "convenio/registry/v1/job_order.proto",
         "convenio/registry/v1/worker.proto",

@@ -157,6 +157,9 @@ pub enum Subject {
     /// Agencies.
     #[serde(rename = "agencies")]
     Agencies,
+    /// Crew lists.
+    #[serde(rename = "crews")]
+    Crews,
 }
 
 impl Subject {
@@ -166,6 +169,7 @@ impl Subject {
         match self {
             Self::JobOrders => "jobOrders",
             Self::Agencies => "agencies",
+            Self::Crews => "crews",
         }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) use compare::{TermRule, term_rules};
 pub use compare::{Worse, compare_terms};
 pub use extension::ExtensionError;
 pub use project::ProjectError;
-pub use semantic::{Doc, Term};
+pub use semantic::{Doc, Line, Term};
 pub(crate) use source::{CONTRACT, same_kind};
 pub use source::{Record, Root, SourcePath, Sources, UnknownRoot};
 pub use violation::Violation;
@@ -90,7 +90,7 @@ pub enum Compare {
 
 /// Messages of `convenio.type.v1` that a field may have as its type.
 pub(crate) fn is_value_type(full_name: &str) -> bool {
-    const NAMES: [&str; 4] = ["Money", "Date", "Code", "Place"];
+    const NAMES: [&str; 5] = ["Money", "Date", "Code", "Place", "LedgerEntry"];
     full_name.strip_prefix("convenio.type.v1.").is_some_and(|name| NAMES.contains(&name))
 }
 

@@ -220,6 +220,31 @@ pub struct LicenceView {
     pub reason_code: String,
 }
 
+/// Crew list, as one side knows it: what each state told last.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct CrewView {
+    /// At most one of each state, the origin's first.
+    #[prost(message, repeated, tag = "1")]
+    pub said: Vec<CrewSaid>,
+}
+
+/// What one state told of a crew list.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct CrewSaid {
+    /// True if the origin told it.
+    #[prost(bool, tag = "1")]
+    pub by_origin: bool,
+    /// The notice: full name of the message.
+    #[prost(string, tag = "2")]
+    pub message_name: String,
+    /// The notice; empty once it was erased.
+    #[prost(bytes = "vec", tag = "3")]
+    pub message: Vec<u8>,
+    /// Record of the notice, 16 bytes.
+    #[prost(bytes = "vec", tag = "4")]
+    pub record_id: Vec<u8>,
+}
+
 impl PlacementView {
     /// A placement of which nothing is known.
     #[must_use]
@@ -268,6 +293,7 @@ pub struct World {
     placements: HashMap<Ref, PlacementView>,
     orders: HashMap<Ref, OrderView>,
     agencies: HashMap<Ref, AgencyView>,
+    crews: HashMap<Ref, CrewView>,
     changed: BTreeSet<(Shared, Ref)>,
 }
 
@@ -280,6 +306,8 @@ pub enum Shared {
     Order,
     /// Agency.
     Agency,
+    /// Crew list.
+    Crew,
 }
 
 impl World {
@@ -301,6 +329,12 @@ impl World {
         self.agencies.get(&id)
     }
 
+    /// Crew list, if known.
+    #[must_use]
+    pub fn crew(&self, id: Ref) -> Option<&CrewView> {
+        self.crews.get(&id)
+    }
+
     /// Adds a view as it is stored; one that is here already stays.
     pub fn load_placement(&mut self, id: Ref, view: PlacementView) {
         self.placements.entry(id).or_insert(view);
@@ -314,6 +348,11 @@ impl World {
     /// As [`World::load_placement`].
     pub fn load_agency(&mut self, id: Ref, view: AgencyView) {
         self.agencies.entry(id).or_insert(view);
+    }
+
+    /// As [`World::load_placement`].
+    pub fn load_crew(&mut self, id: Ref, view: CrewView) {
+        self.crews.entry(id).or_insert(view);
     }
 
     /// Placement to be changed; `first_crossing` is the state of an unknown one.
@@ -334,6 +373,12 @@ impl World {
         self.agencies.entry(id).or_default()
     }
 
+    /// Crew list to be changed.
+    pub fn crew_mut(&mut self, id: Ref) -> &mut CrewView {
+        self.changed.insert((Shared::Crew, id));
+        self.crews.entry(id).or_default()
+    }
+
     /// Subjects changed since the last call.
     pub fn take_changed(&mut self) -> BTreeSet<(Shared, Ref)> {
         std::mem::take(&mut self.changed)
@@ -347,6 +392,11 @@ impl World {
     /// Every job order, in no order.
     pub fn orders(&self) -> impl Iterator<Item = (Ref, &OrderView)> {
         self.orders.iter().map(|(id, view)| (*id, view))
+    }
+
+    /// Every crew list, in no order.
+    pub fn crews(&self) -> impl Iterator<Item = (Ref, &CrewView)> {
+        self.crews.iter().map(|(id, view)| (*id, view))
     }
 
     /// Every agency, in no order.

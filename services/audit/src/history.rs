@@ -4,7 +4,7 @@ use convenio_agreement::Pack;
 use convenio_agreement::act::{Content, Kind};
 use convenio_agreement::engine::Discrepancy;
 use convenio_agreement::lifecycle::Role;
-use convenio_agreement::view::{AgencyView, OrderView, PlacementView};
+use convenio_agreement::view::{AgencyView, CrewView, OrderView, PlacementView};
 use convenio_model::{RecordId, Ref};
 use convenio_wire::exchange::v1::{Part, Statement};
 use serde::Serialize;
@@ -109,12 +109,14 @@ pub enum SubjectView {
     Order(OrderView),
     /// Of an agency.
     Agency(AgencyView),
+    /// Of a crew list.
+    Crew(CrewView),
 }
 
 /// Everything that the logs say of one subject.
 #[derive(Debug, Clone)]
 pub struct History {
-    /// Resource name: `placements/<uuid>`, `jobOrders/<uuid>`, `agencies/<uuid>`.
+    /// Resource name: `placements/<uuid>`, `jobOrders/<uuid>`, `agencies/<uuid>`, `crews/<uuid>`.
     pub subject: String,
     /// Its records in replay order: each log in its own order, and each record after those of the partner that its issuer
     /// had judged.

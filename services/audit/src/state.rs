@@ -30,6 +30,8 @@ pub struct StateReport {
     pub orders: u64,
     /// Agencies.
     pub agencies: u64,
+    /// Crew lists.
+    pub crews: u64,
     /// Records replayed.
     pub records: u64,
     /// Records that could not be judged because a part is erased.
@@ -99,6 +101,7 @@ impl Visit for Count<'_> {
                 self.report.open_orders += u64::from(view.open);
             }
             Some(SubjectView::Agency(_)) => self.report.agencies += 1,
+            Some(SubjectView::Crew(_)) => self.report.crews += 1,
             _ => {}
         }
         if self.wanted == Some(&*history.subject) {
@@ -136,9 +139,20 @@ fn members(pack: &Pack, view: &SubjectView) -> BTreeMap<String, String> {
                 put(&format!("licence.{owner}.{}", licence.jurisdiction), licence_state(licence.state));
             }
         }
+        SubjectView::Crew(view) => {
+            for said in &view.said {
+                let owner = if said.by_origin { "origin" } else { "destination" };
+                let doc = pack.read_kept(&said.message_name, &said.message).unwrap_or_default();
+                let counts = doc.iter().filter(|(path, _)| COUNTED.contains(path));
+                counts.for_each(|(path, term)| put(&format!("{owner}.{path}"), word(term)));
+            }
+        }
     }
     out
 }
+
+/// What of a crew list is told in words: counts and references, no name of a leader.
+const COUNTED: [&str; 4] = ["crew.job_order", "crew.size", "crew.placed", "crew.season"];
 
 fn licence_state(number: i32) -> String {
     let state = convenio_wire::r#type::v1::LicenceState::try_from(number);
@@ -185,6 +199,10 @@ fn word(term: &Term) -> String {
         Term::Date { year, month, day } => format!("{year:04}-{month:02}-{day:02}"),
         Term::Code { list, value } => format!("{list} {value}"),
         Term::Place { country, subdivision, .. } => format!("{country} {subdivision}").trim_end().to_owned(),
+        Term::Line(line) => {
+            let (year, month, day) = line.day;
+            format!("{year:04}-{month:02}-{day:02} {} × 0.01 {}", line.amount.0, line.amount.1)
+        }
         Term::List(values) => values.iter().map(word).collect::<Vec<_>>().join(", "),
     }
 }

@@ -133,6 +133,7 @@ fn concerned(row: &EntryRow) -> Option<ResourceKey> {
         ViewKind::Placement => Kind::Placement,
         ViewKind::Order => Kind::JobOrder,
         ViewKind::Agency => Kind::Agency,
+        ViewKind::Crew => Kind::Crew,
     };
     Some((kind, subject.id))
 }

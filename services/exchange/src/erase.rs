@@ -25,7 +25,7 @@ use prost::Message;
 use crate::core::Exchange;
 use crate::inbound::mirror::{MARKER, is_marker};
 use crate::outbound::seal::{Sealer, data_key_of, from_rest, keyed, reseal};
-use crate::world::load_more;
+use crate::world::{load_crews, load_more};
 use state::Shred;
 
 /// What stands in the place of an erased part.
@@ -151,6 +151,10 @@ pub(crate) async fn forget(
         Some(Subject { kind: ViewKind::Order, id }) => {
             load_more(work, exchange, world, &[], &[id], &[]).await?;
             exchange.engine().forget_order(world, id, head.record_id);
+        }
+        Some(Subject { kind: ViewKind::Crew, id }) => {
+            load_crews(work, exchange, world, &[id]).await?;
+            exchange.engine().forget_crew(world, id, head.record_id);
         }
         // Licences are public.
         Some(Subject { kind: ViewKind::Agency, .. }) | None => {}

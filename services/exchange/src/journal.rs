@@ -348,7 +348,7 @@ fn changed(row: &ResourceRow) -> Changed {
         Kind::Placement => Some(row.parent.map_or(About::Placement(row.id), About::Worker)),
         Kind::Pairwise => row.parent.map(About::Worker),
         Kind::Contract | Kind::WelfareContact => row.parent.map(About::Placement),
-        Kind::Agency | Kind::Employer | Kind::JobOrder | Kind::Refusal => None,
+        Kind::Agency | Kind::Employer | Kind::JobOrder | Kind::Refusal | Kind::Crew => None,
     };
     Changed { row: JournalRow { kind: kind.into(), id, revision: row.revision, digest }, about }
 }

@@ -43,5 +43,5 @@ pub use outbound::stage::{ActRequest, Issued, issue_act, issue_notice};
 pub use receipt::receipt;
 pub use rotate::RotateError;
 pub use version::{Activations, MAX_VERSIONS};
-pub use world::{load_world, save_world};
+pub use world::{load_crews, load_world, save_world};
 pub use writer::{Foreseen, Head, Heads, Then};

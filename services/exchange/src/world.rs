@@ -1,6 +1,6 @@
 //! Views between the database and the engine.
 
-use convenio_agreement::view::{AgencyView, OrderView, PlacementView, Shared, World};
+use convenio_agreement::view::{AgencyView, CrewView, OrderView, PlacementView, Shared, World};
 use convenio_model::Ref;
 use convenio_store::{StoreError, ViewKey, ViewKind, ViewRow, Work};
 use prost::Message;
@@ -60,6 +60,26 @@ pub(crate) async fn load_more(
     Ok(())
 }
 
+/// Loads the views of these crews into a world.
+///
+/// # Errors
+/// The database's.
+pub async fn load_crews(
+    work: &mut Work,
+    exchange: &Exchange,
+    world: &mut World,
+    crews: &[Ref],
+) -> Result<(), StoreError> {
+    let keys: Vec<ViewKey> = crews.iter().map(|id| (exchange.pack().id().to_owned(), ViewKind::Crew, *id)).collect();
+    work.load_views(&keys).await?;
+    for key in keys {
+        if let Some(row) = work.view(&key).await? {
+            world.load_crew(key.2, decode::<CrewView>(&row)?);
+        }
+    }
+    Ok(())
+}
+
 /// Writes the views that changed.
 pub fn save_world(work: &mut Work, exchange: &Exchange, world: &mut World) {
     for (shared, id) in world.take_changed() {
@@ -77,6 +97,10 @@ pub fn save_world(work: &mut Work, exchange: &Exchange, world: &mut World) {
             Shared::Agency => {
                 let Some(view) = world.agency(id) else { continue };
                 (ViewKind::Agency, String::new(), String::new(), view.encode_to_vec())
+            }
+            Shared::Crew => {
+                let Some(view) = world.crew(id) else { continue };
+                (ViewKind::Crew, String::new(), String::new(), view.encode_to_vec())
             }
         };
         let key = (exchange.pack().id().to_owned(), kind, id);

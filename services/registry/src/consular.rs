@@ -1,6 +1,6 @@
 //! What a consulate's device gets and gives: its post's caseload since a cursor, and captures that may come again.
 
-use convenio_agreement::lifecycle::{StageId, Terms};
+use convenio_agreement::lifecycle::{Role, StageId, Terms};
 use convenio_agreement::view::OrderView;
 use convenio_exchange::Exchange;
 use convenio_model::{Ref, uuid_v7};
@@ -184,7 +184,8 @@ async fn in_district(
     let key = (agreement.to_owned(), ViewKind::Placement, case.id);
     let area = work.view(&key).await?.map(|view| view.area).unwrap_or_default();
     let serves = agreements.is_empty() || agreements.iter().any(|id| id == agreement);
-    if serves && areas.contains(&area) && case.row.is_some() {
+    // Also for a placement that the destination registered: the worker is the origin's all the same.
+    if serves && areas.contains(&area) && case.exchange.me == Role::Origin {
         return Ok(());
     }
     Err(RegistryError::PermissionDenied("not a placement of the post's district"))

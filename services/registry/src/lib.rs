@@ -8,6 +8,7 @@ mod agency;
 mod caller;
 mod consular;
 mod contract;
+mod crew;
 mod crud;
 mod dates;
 mod error;

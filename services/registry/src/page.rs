@@ -23,6 +23,7 @@ pub(crate) enum List {
     Events = 7,
     Erasures = 8,
     Holds = 9,
+    Crews = 10,
 }
 
 /// The part of a list that was asked for.

@@ -1,4 +1,4 @@
-//! Placements: the origin's own row and what both logs say, shown as one record.
+//! Placements: the row of the state that registered it and what both logs say, shown as one record.
 
 mod act;
 mod edit;
@@ -63,9 +63,9 @@ pub(crate) struct Case {
     pub id: Ref,
     /// Its agreement.
     pub exchange: Arc<Exchange>,
-    /// The origin's row.
+    /// The row, at the state that registered it.
     pub row: Option<ResourceRow>,
-    /// What that row holds; empty at the destination.
+    /// What that row holds; empty at the other.
     pub record: Placement,
     /// What both logs say.
     pub view: PlacementView,

@@ -1,4 +1,4 @@
-//! The four registers of plain records, by one pattern.
+//! The five registers of plain records, by one pattern.
 
 use convenio_wire::registry::v1::*;
 
@@ -97,6 +97,10 @@ register!(Agency, agency, agency_id, agencies,
     create_agency(CreateAgencyRequest), get_agency(GetAgencyRequest),
     list_agencies(ListAgenciesRequest) -> ListAgenciesResponse,
     update_agency(UpdateAgencyRequest), lookup_agency(LookupAgencyRequest));
+register!(Crew, crew, crew_id, crews,
+    create_crew(CreateCrewRequest), get_crew(GetCrewRequest),
+    list_crews(ListCrewsRequest) -> ListCrewsResponse,
+    update_crew(UpdateCrewRequest), lookup_crew(LookupCrewRequest));
 register!(Employer, employer, employer_id, employers,
     create_employer(CreateEmployerRequest), get_employer(GetEmployerRequest),
     list_employers(ListEmployersRequest) -> ListEmployersResponse,

@@ -6,7 +6,7 @@ use convenio_agreement::plan::Record;
 use convenio_exchange::{Core, Exchange};
 use convenio_model::{Ref, ResourceName};
 use convenio_store::{Kind, ResourceRow, ViewKind, Work};
-use convenio_wire::registry::v1::{Agency, AgreementData, Employer, Event, ExternalId, JobOrder, Worker};
+use convenio_wire::registry::v1::{Agency, AgreementData, Crew, Employer, Event, ExternalId, JobOrder, Worker};
 use prost::Message;
 use prost_types::Timestamp;
 
@@ -163,6 +163,27 @@ impl Resource for Agency {
     }
     fn from_views(views: &[SharedView<'_>]) -> Result<Option<Self>, RegistryError> {
         crate::agency::from_views(views)
+    }
+}
+
+impl Resource for Crew {
+    const KIND: Kind = Kind::Crew;
+    const LIST: List = List::Crews;
+    const COLLECTION: &'static str = "crews";
+    const VIEW: Option<ViewKind> = Some(ViewKind::Crew);
+    accessors!();
+
+    fn problems(&self, found: &mut Problems) {
+        found.require(self.placed <= self.size, "crew.placed", "more than are on the list");
+    }
+    async fn before_save(change: &mut Change<'_, Self>) -> Result<(), RegistryError> {
+        crate::crew::before_save(change)
+    }
+    async fn after_save(change: &mut Change<'_, Self>) -> Result<(), RegistryError> {
+        crate::crew::after_save(change).await
+    }
+    fn from_views(views: &[SharedView<'_>]) -> Result<Option<Self>, RegistryError> {
+        crate::crew::from_views(views)
     }
 }
 

@@ -36,6 +36,7 @@ pub mod client {
     pub use crate::generated::convenio::node::v1::node_service_client::NodeServiceClient;
     pub use crate::generated::convenio::registry::v1::agency_service_client::AgencyServiceClient;
     pub use crate::generated::convenio::registry::v1::contract_service_client::ContractServiceClient;
+    pub use crate::generated::convenio::registry::v1::crew_service_client::CrewServiceClient;
     pub use crate::generated::convenio::registry::v1::employer_service_client::EmployerServiceClient;
     pub use crate::generated::convenio::registry::v1::job_order_service_client::JobOrderServiceClient;
     pub use crate::generated::convenio::registry::v1::placement_service_client::PlacementServiceClient;
@@ -50,7 +51,7 @@ pub mod server {
     pub use crate::generated::convenio::exchange::v1::exchange_service_server;
     pub use crate::generated::convenio::node::v1::node_service_server;
     pub use crate::generated::convenio::registry::v1::{
-        agency_service_server, contract_service_server, employer_service_server, job_order_service_server,
-        placement_service_server, retention_service_server, worker_service_server,
+        agency_service_server, contract_service_server, crew_service_server, employer_service_server,
+        job_order_service_server, placement_service_server, retention_service_server, worker_service_server,
     };
 }

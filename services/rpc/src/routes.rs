@@ -12,7 +12,7 @@ use tonic_health::server::HealthReporter;
 use crate::guard::Guarded;
 use crate::principals::Principals;
 use crate::server::{
-    agency_service_server, audit_service_server, consular_service_server, contract_service_server,
+    agency_service_server, audit_service_server, consular_service_server, contract_service_server, crew_service_server,
     employer_service_server, exchange_service_server, job_order_service_server, node_service_server,
     placement_service_server, retention_service_server, worker_service_server,
 };
@@ -29,8 +29,9 @@ const MAX_REQUEST: usize = 4 * 1024 * 1024;
 const MAX_CONSULAR: usize = 1024 * 1024;
 
 /// Names of the services whose health is served, beside the node's own, which is the empty name.
-const SERVICES: [&str; 11] = [
+const SERVICES: [&str; 12] = [
     agency_service_server::SERVICE_NAME,
+    crew_service_server::SERVICE_NAME,
     employer_service_server::SERVICE_NAME,
     job_order_service_server::SERVICE_NAME,
     worker_service_server::SERVICE_NAME,
@@ -107,6 +108,7 @@ pub async fn routes(
         .add_service(
             agency_service_server::AgencyServiceServer::new(cases.clone()).max_decoding_message_size(MAX_REQUEST),
         )
+        .add_service(crew_service_server::CrewServiceServer::new(cases.clone()).max_decoding_message_size(MAX_REQUEST))
         .add_service(
             employer_service_server::EmployerServiceServer::new(cases.clone()).max_decoding_message_size(MAX_REQUEST),
         )

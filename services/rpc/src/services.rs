@@ -4,6 +4,7 @@ mod agency;
 pub(crate) mod audit;
 pub(crate) mod consular;
 mod contract;
+mod crew;
 mod employer;
 pub(crate) mod exchange;
 mod job_order;

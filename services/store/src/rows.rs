@@ -16,7 +16,7 @@ pub enum Kind {
     Worker = 4,
     /// Contract.
     Contract = 5,
-    /// Registry side of a placement (origin only).
+    /// Registry side of a placement, at the state that registered it.
     Placement = 6,
     /// Pairwise reference of a worker under one agreement; found by an external key, has no body.
     Pairwise = 7,
@@ -24,11 +24,13 @@ pub enum Kind {
     WelfareContact = 8,
     /// Attempts that a gate refused here, counted for the auditor; issued nothing.
     Refusal = 9,
+    /// Crew list.
+    Crew = 10,
 }
 
 impl Kind {
     /// Every kind, ascending.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Agency,
         Self::Employer,
         Self::JobOrder,
@@ -38,6 +40,7 @@ impl Kind {
         Self::Pairwise,
         Self::WelfareContact,
         Self::Refusal,
+        Self::Crew,
     ];
 }
 
@@ -94,6 +97,8 @@ pub enum ViewKind {
     Order = 2,
     /// An agency's licences.
     Agency = 3,
+    /// A crew list.
+    Crew = 4,
 }
 
 /// Key of a view: (agreement, kind, subject).

@@ -2,8 +2,8 @@
 
 use convenio_node::tls::{LoadedTls, connect_lazy};
 use convenio_rpc::client::{
-    AgencyServiceClient, AuditServiceClient, ContractServiceClient, EmployerServiceClient, JobOrderServiceClient,
-    NodeServiceClient, PlacementServiceClient, RetentionServiceClient, WorkerServiceClient,
+    AgencyServiceClient, AuditServiceClient, ContractServiceClient, CrewServiceClient, EmployerServiceClient,
+    JobOrderServiceClient, NodeServiceClient, PlacementServiceClient, RetentionServiceClient, WorkerServiceClient,
 };
 use convenio_wire::audit::v1 as audit;
 use convenio_wire::node::v1 as node;
@@ -44,6 +44,10 @@ macro_rules! calls {
 calls! {
     /// Registers an agency.
     create_agency(AgencyServiceClient, registry::CreateAgencyRequest) -> registry::Agency;
+    /// Registers a crew list.
+    create_crew(CrewServiceClient, registry::CreateCrewRequest) -> registry::Crew;
+    /// Reads a crew list.
+    get_crew(CrewServiceClient, registry::GetCrewRequest) -> registry::Crew;
     /// Registers an employer.
     create_employer(EmployerServiceClient, registry::CreateEmployerRequest) -> registry::Employer;
     /// Registers a job order.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use convenio_agreement::view::{AgencyView, OrderView, PlacementView};
+use convenio_agreement::view::{AgencyView, CrewView, OrderView, PlacementView};
 use convenio_exchange::Exchange;
 use convenio_log::{Frontier, Hash, Policy, SignedCheckpoint, TlogProof, cosignature, leaf_hash};
 use convenio_model::Ref;
@@ -188,6 +188,8 @@ async fn live(side: &Checked<'_>) {
     assert_eq!(counted(orders, seats), counted(folded, seats), "{node}: orders of {agreement}");
     let agencies: BTreeMap<Ref, AgencyView> = views(side, ViewKind::Agency).await;
     assert_eq!(agencies, world.agencies().map(|(id, v)| (id, v.clone())).collect(), "{node}: agencies");
+    let crews: BTreeMap<Ref, CrewView> = views(side, ViewKind::Crew).await;
+    assert_eq!(crews, world.crews().map(|(id, v)| (id, v.clone())).collect(), "{node}: crews");
 }
 
 /// Job orders, without the seats held where a placement cannot be replayed.
@@ -221,6 +223,10 @@ fn agree(here: &Checked<'_>, there: &Checked<'_>) {
         side.folded.world.agencies().map(|(id, view)| (id, licences(view))).collect()
     };
     assert_eq!(agencies(here), agencies(there), "the sides disagree on licences");
+    let crews = |side: &Checked<'_>| -> BTreeMap<Ref, CrewView> {
+        side.folded.world.crews().map(|(id, view)| (id, view.clone())).collect()
+    };
+    assert_eq!(crews(here), crews(there), "the sides disagree on crews");
 }
 
 /// What both sides must know alike of a placement (model: `shared`).

@@ -5,7 +5,9 @@ use convenio_model::{RecordId, Ref};
 use super::Engine;
 use crate::act::{Content, Incoming, Kind, Prepared, Refusal};
 use crate::lifecycle::{Role, Subject, Terms};
-use crate::view::{FactView, LicenceView, OrderView, Pending, PlacementView, RejectedAct, TermsView, World, is};
+use crate::view::{
+    CrewSaid, CrewView, FactView, LicenceView, OrderView, Pending, PlacementView, RejectedAct, TermsView, World, is,
+};
 
 /// `RecruiterKind`, `JobOrderState` and the like come as numbers of their enums.
 const ORDER_OPEN: i32 = 1;
@@ -78,7 +80,7 @@ impl Engine<'_> {
         self.count_seat(world, act.subject);
     }
 
-    /// The state of a job order or licence, by its owner; the latest in log order stands.
+    /// The state of a job order, a licence or a crew list, by its owner; the latest in log order stands.
     pub fn take_notice(
         &self,
         world: &mut World,
@@ -99,6 +101,7 @@ impl Engine<'_> {
                 agency.licences.retain(|l| l.by_origin != licence.by_origin || l.jurisdiction != licence.jurisdiction);
                 agency.licences.push(licence);
             }
+            Subject::Crews => take_crew(world.crew_mut(subject), owner, record_id, lead),
         }
     }
 
@@ -251,6 +254,19 @@ fn take_order(order: &mut OrderView, record_id: RecordId, lead: &Content) {
     order.message_name.clone_from(&lead.message_name);
     order.message.clone_from(&lead.message);
     order.record_id = record_id.0.to_vec();
+}
+
+fn take_crew(crew: &mut CrewView, owner: Role, record_id: RecordId, lead: &Content) {
+    let by_origin = owner == Role::Origin;
+    crew.said.retain(|said| said.by_origin != by_origin);
+    crew.said.push(CrewSaid {
+        by_origin,
+        message_name: lead.message_name.clone(),
+        message: lead.message.clone(),
+        record_id: record_id.0.to_vec(),
+    });
+    // Which log is judged first differs from side to side: the order of two voices must not.
+    crew.said.sort_by_key(|said| !said.by_origin);
 }
 
 fn licence_of(owner: Role, record_id: RecordId, lead: &Content) -> LicenceView {

@@ -3,7 +3,7 @@
 use convenio_model::{RecordId, Ref};
 
 use super::Engine;
-use crate::view::{TermsView, World, is};
+use crate::view::{CrewSaid, TermsView, World, is};
 
 /// The registry path that feeds a placement's pairwise reference.
 const WORKER_REF: &str = "placement.worker_ref";
@@ -33,6 +33,15 @@ impl Engine<'_> {
     pub fn forget_order(&self, world: &mut World, id: Ref, record_id: RecordId) {
         if world.order(id).is_some_and(|order| is(&order.record_id, record_id) && !order.message.is_empty()) {
             world.order_mut(id).message.clear();
+        }
+    }
+
+    /// The message of a crew list's notice was erased.
+    pub fn forget_crew(&self, world: &mut World, id: Ref, record_id: RecordId) {
+        let holds = |said: &CrewSaid| is(&said.record_id, record_id) && !said.message.is_empty();
+        if world.crew(id).is_some_and(|crew| crew.said.iter().any(holds)) {
+            let said = world.crew_mut(id).said.iter_mut();
+            said.filter(|said| holds(said)).for_each(|said| said.message.clear());
         }
     }
 

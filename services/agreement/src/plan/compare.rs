@@ -156,6 +156,11 @@ fn show(term: &Term) -> String {
         Term::Text(value) => value.clone(),
         Term::Bytes(value) => hex::encode(value),
         Term::Enum(value) => value.to_string(),
+        Term::Line(line) => {
+            let (year, month, day) = line.day;
+            let (minor_units, currency) = line.amount.clone();
+            format!("{} {}", show(&Term::Date { year, month, day }), show(&Term::Money { minor_units, currency }))
+        }
         Term::Money { minor_units, currency } => {
             let sign = if *minor_units < 0 { "-" } else { "" };
             let minor = minor_units.unsigned_abs();

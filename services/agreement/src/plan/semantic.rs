@@ -52,8 +52,25 @@ pub enum Term {
         /// Municipality; may be empty.
         locality: String,
     },
+    /// A line of a ledger of work.
+    Line(Box<Line>),
     /// Several.
     List(Vec<Term>),
+}
+
+/// A line of a ledger of work (libreta): one day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Year, month and day.
+    pub day: (i32, i32, i32),
+    /// How much was done, in thousandths of the unit.
+    pub quantity_thousandths: i64,
+    /// List and value of the unit; none for days.
+    pub unit: Option<(String, String)>,
+    /// What is due: minor units and currency.
+    pub amount: (i64, String),
+    /// What was deducted.
+    pub deductions: Option<(i64, String)>,
 }
 
 /// What a message says, by the registry paths that its fields are built from.
@@ -224,6 +241,30 @@ fn value_type(message: &DynamicMessage) -> Option<Term> {
             subdivision: text("subdivision_code"),
             locality: text("locality"),
         },
+        "LedgerEntry" => Term::Line(Box::new(line(message)?)),
         _ => return None,
+    })
+}
+
+fn line(message: &DynamicMessage) -> Option<Line> {
+    let part = |name: &str| {
+        let part = message.has_field_by_name(name).then(|| message.get_field_by_name(name))??;
+        value_type(part.as_message()?)
+    };
+    let money = |name: &str| match part(name)? {
+        Term::Money { minor_units, currency } => Some((minor_units, currency)),
+        _ => None,
+    };
+    let Some(Term::Date { year, month, day }) = part("day") else { return None };
+    let unit = match part("unit") {
+        Some(Term::Code { list, value }) => Some((list, value)),
+        _ => None,
+    };
+    Some(Line {
+        day: (year, month, day),
+        quantity_thousandths: message.get_field_by_name("quantity_thousandths")?.as_i64()?,
+        unit,
+        amount: money("amount")?,
+        deductions: money("deductions"),
     })
 }

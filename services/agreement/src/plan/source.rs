@@ -61,6 +61,8 @@ roots! {
     Contract = "contract",
     /// `event`
     Event = "event",
+    /// `crew`
+    Crew = "crew",
 }
 
 /// A registry message that is a root.

@@ -18,7 +18,7 @@ const MAX_LINE: u64 = 256;
 /// Kinds of rows that are about a person: worker, contract, placement, pairwise reference, welfare contact.
 const PERSONAL: [u8; 5] = [4, 5, 6, 7, 8];
 /// Names of the kinds, from 1 on.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "agencies",
     "employers",
     "jobOrders",
@@ -28,6 +28,7 @@ const KINDS: [&str; 9] = [
     "pairwise",
     "welfareContacts",
     "refusals",
+    "crews",
 ];
 
 /// A row, or a journal entry, that is not as the journal says.

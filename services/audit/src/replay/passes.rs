@@ -283,6 +283,7 @@ fn view(world: &World, subject: &str, shared: &Shared) -> Option<SubjectView> {
             view.held = shared.held(id, u64::MAX);
             Some(SubjectView::Order(view))
         }
+        "crews" => world.crew(id).cloned().map(SubjectView::Crew),
         _ => world.agency(id).cloned().map(SubjectView::Agency),
     }
 }

@@ -105,7 +105,7 @@ fn is_counted(name: &str) -> bool {
     let word = |word: &str| {
         (1..=64).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
     };
-    let plain = ["records", "accepted", "rejected", "placements", "job_orders", "agencies"].contains(&name);
+    let plain = ["records", "accepted", "rejected", "placements", "job_orders", "agencies", "crews"].contains(&name);
     plain || name.split_once('.').is_some_and(|(kind, rest)| ["state", "act"].contains(&kind) && word(rest))
 }
 
@@ -151,6 +151,7 @@ impl Counts {
             }
             Some(SubjectView::Order(_)) => self.add("job_orders"),
             Some(SubjectView::Agency(_)) => self.add("agencies"),
+            Some(SubjectView::Crew(_)) => self.add("crews"),
             None => {}
         }
     }

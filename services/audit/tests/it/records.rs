@@ -64,6 +64,7 @@ pub fn sources(pack: &Pack, job: &Job) -> Sources {
             country_code: "SV".into(),
             number: "A1234567".into(),
             expiry: date(2030, 1, 1),
+            kind: 0,
         }),
         occupation: Some(value::Code { list: "ISCO-08".into(), value: "9211".into() }),
         experience_years: 7,

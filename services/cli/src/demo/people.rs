@@ -34,6 +34,7 @@ pub fn worker(season: &Season, job: &Job) -> registry::Worker {
             country_code: from.passport_country.clone(),
             number: format!("{}{:06}", from.passport_prefix, draw.below(1_000_000)),
             expiry: Some(from.passport_expiry.wire()),
+            kind: 0,
         }),
         occupation: Some(value::Code { list: from.occupation_list.clone(), value: occupation(season, job) }),
         experience_years: i32::try_from(draw.between(from.experience_years[0], from.experience_years[1]))

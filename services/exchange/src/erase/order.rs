@@ -210,6 +210,7 @@ pub(crate) fn subject_name(subject: Subject) -> String {
         ViewKind::Placement => "placements",
         ViewKind::Order => "jobOrders",
         ViewKind::Agency => "agencies",
+        ViewKind::Crew => "crews",
     };
     format!("{collection}/{}", subject.id)
 }

@@ -21,7 +21,7 @@ use super::erase;
 use super::screen::subject_of;
 use crate::core::{Core, Exchange, released};
 use crate::lane::Lane;
-use crate::world::{load_world, save_world};
+use crate::world::{load_crews, load_world, save_world};
 use crate::writer::Heads;
 
 /// Entries judged in one transaction at most.
@@ -292,12 +292,14 @@ async fn duplicates(
 
 async fn load_subjects(work: &mut Work, exchange: &Exchange, checked: &[Checked]) -> Result<World, StoreError> {
     let (mut placements, mut orders, mut agencies) = (Vec::new(), Vec::new(), Vec::new());
+    let mut crews = Vec::new();
     for form in checked.iter().filter_map(|c| c.form.as_ref().ok()) {
         for part in &form.parts {
             match subject_of(&part.subject_ref) {
                 Some(Subject { kind: ViewKind::Placement, id }) => placements.push(id),
                 Some(Subject { kind: ViewKind::Order, id }) => orders.push(id),
                 Some(Subject { kind: ViewKind::Agency, id }) => agencies.push(id),
+                Some(Subject { kind: ViewKind::Crew, id }) => crews.push(id),
                 None => {}
             }
             if let Some(doc) = exchange.reader(&part.message_name).read(&part.message_name, &part.message) {
@@ -307,7 +309,9 @@ async fn load_subjects(work: &mut Work, exchange: &Exchange, checked: &[Checked]
             }
         }
     }
-    load_world(work, exchange, &placements, &orders, &agencies).await
+    let mut world = load_world(work, exchange, &placements, &orders, &agencies).await?;
+    load_crews(work, exchange, &mut world, &crews).await?;
+    Ok(world)
 }
 
 /// Orders and agencies that messages name.

@@ -86,6 +86,7 @@ pub(crate) fn subject_of(name: &str) -> Option<Subject> {
         "placements" => ViewKind::Placement,
         "jobOrders" => ViewKind::Order,
         "agencies" => ViewKind::Agency,
+        "crews" => ViewKind::Crew,
         _ => return None,
     };
     Some(Subject { kind, id: id.parse().ok()? })

@@ -2,7 +2,7 @@
 //! signed statement with its parts and the changed views (model: `gates_in_txn`). Once it commits, the RPC may answer.
 
 use convenio_agreement::act::{Content, Kind, Local, Prepared, Refusal};
-use convenio_agreement::lifecycle::StageId;
+use convenio_agreement::lifecycle::{self, StageId};
 use convenio_agreement::plan::Sources;
 use convenio_agreement::view::World;
 use convenio_model::{RecordId, Ref};
@@ -15,7 +15,7 @@ use super::project::project;
 use super::seal::{PartDraft, fresh_record_id, seal_parts, stage_statement};
 use crate::core::{Core, Exchange};
 use crate::error::IssueError;
-use crate::world::{load_world, save_world};
+use crate::world::{load_crews, load_world, save_world};
 
 /// An act on a placement that a registry use case wants.
 pub struct ActRequest<'a> {
@@ -78,7 +78,7 @@ pub async fn issue_act(
     Ok(Issued { record_id, kind: prepared.kind, number: prepared.number, to: prepared.to })
 }
 
-/// Stages the state of a job order or licence.
+/// Stages the state of a job order, a licence or a crew list.
 ///
 /// # Errors
 /// [`IssueError`]; nothing has changed.
@@ -100,12 +100,14 @@ pub async fn issue_notice(
         .notice(notice)
         .filter(|n| n.by.contains(&exchange.me))
         .ok_or_else(|| Refusal::UnknownAct(notice.to_owned()))?;
-    let (kind, orders, agencies) = match def.subject {
-        convenio_agreement::lifecycle::Subject::JobOrders => (ViewKind::Order, vec![subject], Vec::new()),
-        convenio_agreement::lifecycle::Subject::Agencies => (ViewKind::Agency, Vec::new(), vec![subject]),
+    let (kind, orders, agencies, crews) = match def.subject {
+        lifecycle::Subject::JobOrders => (ViewKind::Order, vec![subject], Vec::new(), Vec::new()),
+        lifecycle::Subject::Agencies => (ViewKind::Agency, Vec::new(), vec![subject], Vec::new()),
+        lifecycle::Subject::Crews => (ViewKind::Crew, Vec::new(), Vec::new(), vec![subject]),
     };
     let content = project(exchange.pack(), [def.message.as_ref()], sources, StageId::FIRST)?;
     let mut world = load_world(work, exchange, &[], &orders, &agencies).await?;
+    load_crews(work, exchange, &mut world, &crews).await?;
     let record_id = fresh_record_id(&core.sealer);
     let name = format!("{}/{subject}", def.subject.collection());
     let parts = content.iter().map(|c| PartDraft {

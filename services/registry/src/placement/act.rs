@@ -51,6 +51,10 @@ impl Act {
         agreement_data(core, Root::Event, &event.agreement_data)?;
         let mut found = Problems::default();
         found.require(is_hash(&event.text_sha256), "event.text_sha256", "32 bytes");
+        found.require(is_hash(&event.audio_sha256), "event.audio_sha256", "32 bytes");
+        let captured = event.captured_time_ms == 0 || event.captured_time_ms >= event.time_ms;
+        found.require(captured, "event.captured_time_ms", "before it happened");
+        event_time(event.captured_time_ms, core.clock().now_ms(), "event.captured_time_ms")?;
         if let Some(contract) = &contract {
             found.require(is_hash(&contract.text_sha256), "contract.text_sha256", "32 bytes");
             contract.terms.iter().for_each(|terms| terms_problems(terms, "contract.terms", &mut found));

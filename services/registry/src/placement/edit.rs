@@ -1,6 +1,6 @@
-//! What the origin writes of a placement itself: before the nomination everything, afterwards what never crosses.
+//! What the state that registered a placement writes of it itself: before the first crossing everything, afterwards what never crosses.
 
-use convenio_agreement::lifecycle::Role;
+use convenio_agreement::lifecycle::{Role, Transition};
 use convenio_agreement::plan::Root;
 use convenio_agreement::view::PlacementView;
 use convenio_exchange::{Core, Exchange, load_world, save_world};
@@ -19,13 +19,23 @@ use crate::request::Ticket;
 use crate::resource::id_of;
 use crate::rules::{agreement_data, not_in_force};
 
-/// Fields that the origin may change while the placement is its own.
-const CHANGEABLE: [&str; 5] = ["job_order", "recruiter_kind", "agency", "return_offer_shown", "agreement_data"];
+/// Fields that may change while the placement is of the state alone that registered it.
+const CHANGEABLE: [&str; 9] = [
+    "job_order",
+    "recruiter_kind",
+    "agency",
+    "return_offer_shown",
+    "agreement_data",
+    "crew",
+    "entry_route",
+    "accompanying_adults",
+    "accompanying_minors",
+];
 /// The one that it may change at any time.
 const ANY_TIME: &str = "return_offer_shown";
 
 impl Registry {
-    /// Registers a worker for an agreement; origin only.
+    /// Registers a worker for an agreement: at the origin, or at a destination that may speak first.
     ///
     /// # Errors
     /// [`RegistryError`].
@@ -40,7 +50,7 @@ impl Registry {
         let actor = caller.acting("Placement", "CreatePlacement");
         let asked = request.placement.unwrap_or_default();
         let exchange = self.core().exchange(&asked.agreement).ok_or_else(|| not_in_force("placement.agreement"))?;
-        if exchange.me != Role::Origin {
+        if !may_register(exchange) {
             return Err(RegistryError::PermissionDenied("placements are the origin's to register"));
         }
         let exchange = exchange.clone();
@@ -114,7 +124,7 @@ impl Registry {
                 let case = Case::load(work, &core, id).await?;
                 case.expect(&patch.etag)?;
                 let Some(row) = &case.row else {
-                    return Err(RegistryError::PermissionDenied("placements are the origin's to change"));
+                    return Err(RegistryError::PermissionDenied("placements are theirs to change who registered them"));
                 };
                 let shared = mask.paths.iter().filter(|path| *path != ANY_TIME);
                 if !case.is_local() && shared.clone().next().is_some() {
@@ -146,6 +156,10 @@ fn kept(asked: &Placement) -> Placement {
         agency: asked.agency.clone(),
         agreement_data: asked.agreement_data.clone(),
         return_offer_shown: asked.return_offer_shown,
+        crew: asked.crew.clone(),
+        entry_route: asked.entry_route,
+        accompanying_adults: asked.accompanying_adults,
+        accompanying_minors: asked.accompanying_minors,
         ..Placement::default()
     }
 }
@@ -155,6 +169,7 @@ fn check_names(placement: &Placement) -> Result<(), RegistryError> {
     for (collection, name, field) in [
         ("jobOrders", &placement.job_order, "placement.job_order"),
         ("agencies", &placement.agency, "placement.agency"),
+        ("crews", &placement.crew, "placement.crew"),
     ] {
         if !name.is_empty() {
             id_of(collection, name, field)?;
@@ -171,6 +186,10 @@ fn changed_fields(mask: Option<FieldMask>, patch: &Placement) -> Result<FieldMas
         !patch.agency.is_empty(),
         patch.return_offer_shown,
         !patch.agreement_data.is_empty(),
+        !patch.crew.is_empty(),
+        patch.entry_route != 0,
+        patch.accompanying_adults != 0,
+        patch.accompanying_minors != 0,
     ];
     let Some(mask) = mask.filter(|mask| !mask::is_whole(Some(mask))) else {
         let paths = CHANGEABLE.iter().zip(set).filter(|(_, set)| *set).map(|(path, _)| (*path).to_owned());
@@ -232,10 +251,19 @@ fn put_row(work: &mut Work, core: &Core, row: &ResourceRow, record: &Placement) 
     }
 }
 
-/// The view of a placement that has not crossed.
+/// Whether this state may register placements: the origin; the destination where the agreement lets it speak first, with
+/// an act from the state in which a placement crosses for the first time.
+fn may_register(exchange: &Exchange) -> bool {
+    let lifecycle = exchange.pack().lifecycle();
+    let first = |act: &Transition| act.by == exchange.me && act.from.contains(&lifecycle.first_crossing);
+    exchange.me == Role::Origin || lifecycle.transitions.iter().any(first)
+}
+
+/// The view of a placement that has not crossed. What precedes the first crossing is the origin's alone.
 async fn register(work: &mut Work, exchange: &Exchange, id: Ref) -> Result<(), RegistryError> {
     let lifecycle = exchange.pack().lifecycle();
-    let initial = &lifecycle.state_at(lifecycle.initial).name;
+    let initial = if exchange.me == Role::Origin { lifecycle.initial } else { lifecycle.first_crossing };
+    let initial = &lifecycle.state_at(initial).name;
     let mut world = load_world(work, exchange, &[id], &[], &[]).await?;
     *world.placement_mut(id, initial) = PlacementView::unknown(initial);
     save_world(work, exchange, &mut world);

@@ -65,6 +65,10 @@ impl Shown for Case {
             create_time: self.row.as_ref().map(|row| timestamp(row.created_ms)),
             update_time: self.row.as_ref().map(|row| timestamp(row.updated_ms)),
             return_offer_shown: record.return_offer_shown,
+            crew: record.crew.clone(),
+            entry_route: record.entry_route,
+            accompanying_adults: record.accompanying_adults,
+            accompanying_minors: record.accompanying_minors,
         }
     }
 }

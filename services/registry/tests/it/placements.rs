@@ -66,7 +66,11 @@ async fn placement(pair: &Pair, order: &JobOrder) -> Placement {
         birth_date: Some(Date { year: 1990, month: 2, day: 3 }),
         nationality: "SV".into(),
         languages: vec!["spa".into()],
-        document: Some(TravelDocument { country_code: "SV".into(), number: "A1234567".into(), expiry: None }),
+        document: Some(TravelDocument {
+            country_code: "SV".into(),
+            number: "A1234567".into(),
+            ..TravelDocument::default()
+        }),
         consents: vec![Consent { agreement: AGREEMENT.into(), given_time_ms: 1, withdrawn_time_ms: 0 }],
         ..Worker::default()
     };

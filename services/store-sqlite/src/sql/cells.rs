@@ -54,7 +54,7 @@ impl<'r> Cells<'r> {
     }
 
     pub fn kind(&self, column: usize) -> Result<Kind, StoreError> {
-        const KINDS: [Kind; 9] = [
+        const KINDS: [Kind; 10] = [
             Kind::Agency,
             Kind::Employer,
             Kind::JobOrder,
@@ -64,6 +64,7 @@ impl<'r> Cells<'r> {
             Kind::Pairwise,
             Kind::WelfareContact,
             Kind::Refusal,
+            Kind::Crew,
         ];
         let stored = self.integer(column)?;
         KINDS.into_iter().find(|kind| *kind as i64 == stored).ok_or_else(|| self.corrupt())
@@ -84,7 +85,7 @@ impl<'r> Cells<'r> {
     }
 
     fn find_view_kind(&self, stored: i64) -> Result<ViewKind, StoreError> {
-        const KINDS: [ViewKind; 3] = [ViewKind::Placement, ViewKind::Order, ViewKind::Agency];
+        const KINDS: [ViewKind; 4] = [ViewKind::Placement, ViewKind::Order, ViewKind::Agency, ViewKind::Crew];
         KINDS.into_iter().find(|kind| *kind as i64 == stored).ok_or_else(|| self.corrupt())
     }
 
