@@ -154,6 +154,10 @@ pub(crate) fn read_bounded(path: &Path) -> Result<Vec<u8>, FilesError> {
     let io = |source| FilesError::Io { path: path.to_owned(), source };
     let mut bytes = Vec::new();
     let limit = MAX_FILE as u64 + 1;
+    // A pipe would make the reader wait, a device would never end.
+    if !fs::metadata(path).map_err(io)?.is_file() {
+        return Err(FilesError::Refused { path: path.to_owned(), problem: "no regular file" });
+    }
     fs::File::open(path).map_err(io)?.take(limit).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() > MAX_FILE {
         return Err(FilesError::Refused { path: path.to_owned(), problem: "larger than 1 MiB" });

@@ -4,6 +4,8 @@
 //!
 //! A function panics where its format is broken; that is what both look for.
 
+use convenio_agreement::Pack;
+use convenio_agreement::digest::Files;
 use convenio_log::tile::{encode_bundle, parse_bundle};
 use convenio_log::witness::{self, AddCheckpoint, Answer, Decision};
 use convenio_log::{
@@ -23,6 +25,7 @@ pub const TARGETS: &[Target] = &[
     ("key_manifest", key_manifest),
     ("note", note),
     ("origin", origin),
+    ("pack", pack),
     ("policy", policy),
     ("proof", proofs),
     ("tile_path", tile_path),
@@ -174,5 +177,35 @@ fn key_manifest(bytes: &[u8]) {
 fn origin(bytes: &[u8]) {
     if let Ok(origin) = text(bytes).parse::<LogOrigin>() {
         assert_eq!(origin.to_string().as_bytes(), bytes);
+    }
+}
+
+/// What stands between an agreement's configuration and its schema.
+const BETWEEN: &[u8] = b"\n%%\n";
+
+/// Files that every pack carries; of the rules' own schema only what makes a pack cheap to read.
+const SHARED: &[(&str, &[u8])] = &[
+    ("buf/validate/validate.proto", include_bytes!("../shared/validate.proto")),
+    ("convenio/agreement/v1/options.proto", include_bytes!("../../../proto/convenio/agreement/v1/options.proto")),
+    ("convenio/type/v1/value.proto", include_bytes!("../../../proto/convenio/type/v1/value.proto")),
+    ("google/protobuf/descriptor.proto", include_bytes!("../../../proto/google/protobuf/descriptor.proto")),
+];
+
+/// Configuration and schema of a pack, as a partner hands them over.
+fn pack(bytes: &[u8]) {
+    let Some(at) = bytes.windows(BETWEEN.len()).position(|window| window == BETWEEN) else { return };
+    let mut files = Files::new();
+    let own = [
+        ("agreements/hostile/agreement.toml", &bytes[..at]),
+        ("agreements/hostile/hostile.proto", &bytes[at + BETWEEN.len()..]),
+    ];
+    for (path, bytes) in SHARED.iter().chain(&own) {
+        if files.insert(path, bytes.to_vec()).is_err() {
+            return;
+        }
+    }
+    match Pack::from_files(files.clone()) {
+        Ok(pack) => assert_eq!(pack.digest(), files.digest()),
+        Err(error) => assert!(!error.problem.is_empty() && !error.problem.contains('\n') && !error.rule.is_empty()),
     }
 }

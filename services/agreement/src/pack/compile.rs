@@ -49,7 +49,10 @@ impl FileResolver for Closure {
         if !is_import_path(name) {
             return Err(protox::Error::file_not_found(name));
         }
-        let bytes = (self.read)(name).map_err(protox::Error::new)?;
+        let bytes = (self.read)(name).map_err(|error| match error {
+            FilesError::Refused { problem, .. } => self.refuse(PackError::file(name, problem)),
+            FilesError::Io { .. } => protox::Error::new(error),
+        })?;
         let bytes = bytes.ok_or_else(|| protox::Error::file_not_found(name))?;
         let text = std::str::from_utf8(&bytes).map_err(|_| self.refuse(PackError::file(name, "not UTF-8")))?;
         guard::check_proto(name, text).map_err(|error| self.refuse(error))?;

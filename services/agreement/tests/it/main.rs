@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod fixture;
+mod hostile;
 mod load;
 mod refuse;
 mod round;
