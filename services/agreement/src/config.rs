@@ -1,19 +1,22 @@
 //! `agreement.toml`, as its authors write it: parsed strictly, bounded, with its names resolved.
 //!
 //! Format 1 knows no more than the lifecycle, retention and witnesses; format 2 adds what the agreement rests on and
-//! what it limits. Each table has a module of its own.
+//! what it limits. Each table has a module of its own. A file of format 2 may import fragments; what is said here is of
+//! the whole document that they make.
 
 mod check;
 mod code_lists;
 mod committee;
 mod data;
 mod day;
+mod effective;
 mod fees;
 mod format;
 mod gates;
 mod kinds;
 mod legal;
 mod lifecycle;
+mod merge;
 mod origin;
 mod parties;
 mod policy_basis;
@@ -23,6 +26,7 @@ mod sectors;
 mod sign_off;
 mod stay;
 mod suspension;
+mod uses;
 mod validity;
 mod witness;
 
@@ -42,7 +46,7 @@ pub use gates::{DeadlineConfig, GateConfig, OnlyIf};
 pub use kinds::{FeeRule, Framework, Instrument, Profile, Recruiter};
 pub use legal::{Legal, LegalStatus};
 pub use lifecycle::{FactConfig, LifecycleConfig, NoticeConfig, StateConfig, TransitionConfig};
-pub(crate) use origin::Origin;
+pub(crate) use origin::{Origin, Sources};
 pub use parties::{Authority, Party, PartyRole};
 pub use policy_basis::{Basis, BasisStatus, PolicyBasis};
 pub use quotas::Quota;
@@ -56,6 +60,8 @@ pub use witness::{Independent, Witness, WitnessConfig, WitnessKeyConfig, Witness
 
 /// Largest `agreement.toml`, bytes.
 pub const MAX_CONFIG: usize = 1024 * 1024;
+/// Largest fragment that it imports, bytes.
+pub const MAX_FRAGMENT: usize = 256 * 1024;
 
 /// The whole file. What is optional here and not said to be so is demanded in format 2 and refused in format 1.
 #[derive(Debug, Clone, Deserialize)]

@@ -10,6 +10,8 @@ use aws_lc_rs::digest::{Context, SHA256, digest};
 pub const MAX_FILES: usize = 256;
 /// Largest file of a pack, bytes.
 pub const MAX_FILE: usize = 1024 * 1024;
+/// Largest pack: all its files together, bytes.
+pub const MAX_TOTAL: usize = 4 * 1024 * 1024;
 /// Deepest folder in an import path.
 const MAX_DEPTH: usize = 16;
 
@@ -61,6 +63,10 @@ impl Files {
         }
         if self.entries.len() >= MAX_FILES && !self.entries.contains_key(path) {
             return Err(refused("more than 256 files"));
+        }
+        let others = self.iter().filter(|(other, _)| *other != path);
+        if others.map(|(_, bytes)| bytes.len()).sum::<usize>() + bytes.len() > MAX_TOTAL {
+            return Err(refused("more than 4 MiB with the files before it"));
         }
         self.entries.insert(path.to_owned(), bytes);
         Ok(())
@@ -146,6 +152,13 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// SHA-256 of `bytes`.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    out
 }
 
 /// Reads one file of at most [`MAX_FILE`] bytes.

@@ -5,6 +5,7 @@ mod census;
 mod compile;
 mod error;
 mod guard;
+mod imports;
 mod known;
 mod lint;
 mod options;
@@ -19,8 +20,8 @@ use std::sync::Arc;
 use prost_protovalidate::Validator;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 
-use crate::config::{Config, Origin, Party, Retention, WitnessPolicy};
-use crate::digest::{Files, FilesError, read_bounded};
+use crate::config::{Config, Party, Retention, Sources, WitnessPolicy};
+use crate::digest::{Files, FilesError, read_bounded, sha256};
 use crate::lifecycle::{Lifecycle, Role};
 use crate::plan::{MessagePlan, Root, TermRule};
 
@@ -40,6 +41,7 @@ struct Inner {
     digest: [u8; 32],
     files: Files,
     config: Config,
+    effective: String,
     witness: WitnessPolicy,
     lifecycle: Lifecycle,
     pool: DescriptorPool,
@@ -58,7 +60,8 @@ pub fn list(agreements_dir: &Path) -> Result<Vec<String>, PackError> {
     let mut ids = Vec::new();
     for entry in std::fs::read_dir(agreements_dir).map_err(error)? {
         let entry = entry.map_err(error)?;
-        if entry.path().join(CONFIG_NAME).is_file()
+        if entry.file_name() != COMMON
+            && entry.path().join(CONFIG_NAME).is_file()
             && let Ok(id) = entry.file_name().into_string()
         {
             ids.push(id);
@@ -70,6 +73,8 @@ pub fn list(agreements_dir: &Path) -> Result<Vec<String>, PackError> {
 
 /// Name of the configuration in a pack's folder.
 const CONFIG_NAME: &str = "agreement.toml";
+/// Folder of what packs share; no pack itself.
+pub(crate) const COMMON: &str = "common";
 /// Folder of all packs, below the import root.
 const FOLDER: &str = "agreements";
 
@@ -154,7 +159,9 @@ impl Pack {
     fn examine(id: &str, config: Vec<u8>, read: compile::Reader, found: &mut Vec<PackError>) -> Option<Self> {
         let mut noted = Noted(found);
         let path = format!("{FOLDER}/{id}/{CONFIG_NAME}");
-        let origin = noted.note(Origin::new(&path, &config))?;
+        let fragments = noted.note(imports::fragments(&path, &config, &read))?;
+        let sources = noted.note(Sources::new(&fragments, (&path, &config)))?;
+        let origin = sources.origin();
         let parsed = noted.note(Config::parse(origin, id))?;
         let witness = noted.note(parsed.witness_policy(origin));
         let (pool, mut files) = noted.note(compile::compile(&parsed.proto, read))?;
@@ -165,7 +172,10 @@ impl Pack {
         let plans = crate::plan::plans(&messages, &parsed, noted.0);
         let lifecycle = lifecycle?;
         let terms = noted.note(crate::plan::term_rules(&plans, &lifecycle, origin));
-        noted.note(files.insert(&path, config.clone()).map_err(|e| file_error(&e)));
+        let effective = origin.canonical();
+        for (path, bytes) in fragments.iter().chain([&(path.clone(), config.clone())]) {
+            noted.note(files.insert(path, bytes.clone()).map_err(|e| file_error(&e)));
+        }
         if !noted.0.is_empty() {
             return None;
         }
@@ -175,6 +185,7 @@ impl Pack {
                 digest: files.digest(),
                 files,
                 config: parsed,
+                effective,
                 witness: witness?,
                 lifecycle,
                 pool,
@@ -204,10 +215,22 @@ impl Pack {
         &self.inner.files
     }
 
-    /// `agreement.toml`.
+    /// `agreement.toml` with what it imports.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.inner.config
+    }
+
+    /// The configuration after all imports, as canonical TOML: the same text wherever it is merged.
+    #[must_use]
+    pub fn effective(&self) -> &str {
+        &self.inner.effective
+    }
+
+    /// SHA-256 of [`Self::effective`].
+    #[must_use]
+    pub fn effective_sha256(&self) -> [u8; 32] {
+        sha256(self.effective().as_bytes())
     }
 
     /// Whether independent witnesses are required, and which.

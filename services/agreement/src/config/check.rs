@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Config, Origin};
-use crate::pack::PackError;
+use crate::pack::{COMMON, PackError};
 
 /// The latest format of `agreement.toml` that this program reads; it reads all before it.
 const FORMAT: u32 = 2;
@@ -20,6 +20,9 @@ impl Config {
         code(at, "id", &self.id, b"-", 2)?;
         if self.id != id {
             return Err(at.error("id", format!("must be that of its folder, `{id}`")));
+        }
+        if self.id == COMMON {
+            return Err(at.error("id", "is the folder of what packs share"));
         }
         code(at, "instrument", &self.instrument, b"-", 1)?;
         text(at, "title", &self.title, 1, 400)?;

@@ -1,7 +1,8 @@
 //! A record's part with state and number outlives its personal part, so that a replay still finds them.
 
 use super::lint::Messages;
-use super::{Config, Origin, PackError};
+use super::{Config, PackError};
+use crate::config::Origin;
 
 /// Refuses an act whose lead message is kept for less time than another of its messages.
 pub(super) fn check(messages: &Messages, config: &Config, at: Origin<'_>) -> Result<(), PackError> {

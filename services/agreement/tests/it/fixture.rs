@@ -48,6 +48,18 @@ impl Copy {
         self
     }
 
+    /// Writes a whole file.
+    pub fn write(self, file: &str, text: &str) -> Self {
+        let path = self.dir.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    pub fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.dir.path().join(file)).unwrap()
+    }
+
     pub fn toml(self, old: &str, new: &str) -> Self {
         self.edit("agreements/sv-ca/agreement.toml", old, new)
     }

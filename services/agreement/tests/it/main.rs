@@ -2,7 +2,9 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod fixture;
+mod format2;
 mod hostile;
+mod imports;
 mod load;
 mod refuse;
 mod round;

@@ -58,8 +58,9 @@ fn a_broken_toml_names_its_line_and_key() {
 
 #[test]
 fn toml_is_closed_and_bounded() {
-    toml("fee_rule = \"none\"", "fee_rule = \"none\"\nfee = 3", "unknown field `fee`");
-    toml("fee_rule = \"none\"", "fee_rule = \"some\"", "some");
+    toml("minimum_age = 18", "minimum_age = 18\nfee = 3", "unknown field `fee`");
+    toml("minimum_age = 18", "minimum_age = 18\nfee_rule = \"none\"", "is of format 1");
+    toml("format = 2", "format = 3", "must be 1 to 2");
     toml("minimum_age = 18", "minimum_age = 3", "minimum_age");
     toml("id = \"sv-ca\"", "id = \"sv-cb\"", "its folder");
     toml("role = \"destination\"", "role = \"origin\"", "same role");
