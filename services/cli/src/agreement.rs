@@ -2,10 +2,13 @@
 
 mod check;
 mod list;
+pub(crate) mod office;
 mod sign;
+mod sign_off;
 
 use std::path::PathBuf;
 
+use anyhow::ensure;
 use clap::{Args, Subcommand};
 use convenio_agreement::pack::Pack;
 
@@ -26,6 +29,10 @@ enum AgreementCommand {
     Digest(PackArgs),
     /// Check a pack whole: configuration, messages, lifecycle, disclosure
     Check(PackArgs),
+    /// Make the key of an office that negotiates and signs off
+    OfficeKey(office::OfficeKeyArgs),
+    /// Say for an office that a pack may be ratified, or object
+    SignOff(sign_off::SignOffArgs),
     /// Ratify a pack for a party with its root keys
     Sign(sign::SignArgs),
 }
@@ -57,6 +64,8 @@ pub fn run(args: AgreementArgs) -> anyhow::Result<()> {
         AgreementCommand::List(args) => list::run(&args),
         AgreementCommand::Digest(args) => say(hex::encode(args.load()?.digest())),
         AgreementCommand::Check(args) => check::run(&args),
+        AgreementCommand::OfficeKey(args) => office::run(&args),
+        AgreementCommand::SignOff(args) => sign_off::run(&args),
         AgreementCommand::Sign(args) => sign::run(&args),
     }
 }
@@ -65,4 +74,16 @@ impl PackArgs {
     fn load(&self) -> anyhow::Result<Pack> {
         Ok(Pack::load(&self.folder.agreements, &self.id)?)
     }
+}
+
+/// The acknowledged points of the policy basis, sorted; each must be missing in the pack.
+fn acknowledged(pack: &Pack, items: &[String]) -> anyhow::Result<Vec<String>> {
+    let missing = pack.missing_basis();
+    let mut items = items.to_vec();
+    items.sort_unstable();
+    items.dedup();
+    for item in &items {
+        ensure!(missing.contains(item), "--acknowledge {item}: {} does not say that it is missing", pack.id());
+    }
+    Ok(items)
 }

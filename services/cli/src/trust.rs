@@ -1,12 +1,12 @@
 //! `convenio trust`: the file that says what a verifier believes.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
-use convenio_seal::trust::{TrustFile, TrustedAgreement, TrustedNode, TrustedOffice};
+use convenio_seal::trust::{TrustFile, TrustedAgreement, TrustedNode};
 
+use crate::agreement::office;
 use crate::output::{say, write_file};
 use crate::root;
 
@@ -37,7 +37,7 @@ pub struct TrustArgs {
 pub fn run(args: TrustArgs) -> anyhow::Result<()> {
     let roots = args.roots.iter().map(|path| root::public(path)).collect::<anyhow::Result<_>>()?;
     let TrustArgs { agreements, nodes, offices, out, .. } = args;
-    let offices = offices.iter().map(|path| office(path)).collect::<anyhow::Result<_>>()?;
+    let offices = offices.iter().map(|path| office::public(path)).collect::<anyhow::Result<_>>()?;
     let text = TrustFile { agreements, roots, nodes, offices, checkpoints: Vec::new() }.to_string();
     // What is written is what a verifier can read: repeated items show here.
     TrustFile::parse(&text).context("the arguments do not make a trust file")?;
@@ -51,15 +51,6 @@ fn agreement(text: &str) -> Result<TrustedAgreement, String> {
 
 fn node(text: &str) -> Result<TrustedNode, String> {
     line("node", text)?.nodes.into_iter().next().ok_or_else(|| "expected PARTY=NODE".to_owned())
-}
-
-/// Reads the public key of an office: one `office` line of a trust file.
-fn office(path: &Path) -> anyhow::Result<TrustedOffice> {
-    let shown = path.display();
-    let text = fs::read_to_string(path).with_context(|| format!("{shown}: cannot be read"))?;
-    let read = TrustFile::parse(&text).with_context(|| shown.to_string())?;
-    let [office] = read.offices.as_slice() else { bail!("{shown}: holds not one office's key") };
-    Ok(office.clone())
 }
 
 /// The trust file of one line that begins with `word`.
