@@ -1,10 +1,14 @@
 //! `convenio agreement`: packs, and how they come into force. A file for each command, below `agreement/`.
 
 mod check;
+mod folder;
+mod link;
 mod list;
+mod negotiate;
 pub(crate) mod office;
 mod sign;
 mod sign_off;
+mod status;
 
 use std::path::PathBuf;
 
@@ -12,6 +16,7 @@ use anyhow::ensure;
 use clap::{Args, Subcommand};
 use convenio_agreement::pack::Pack;
 
+use self::negotiate::Plain;
 use crate::output::say;
 
 /// Arguments of `convenio agreement`.
@@ -29,6 +34,28 @@ enum AgreementCommand {
     Digest(PackArgs),
     /// Check a pack whole: configuration, messages, lifecycle, disclosure
     Check(PackArgs),
+    /// Begin a negotiation with a draft
+    Propose(negotiate::DraftArgs),
+    /// Answer a draft with another one
+    Counter(negotiate::DraftArgs),
+    /// Say something in a negotiation
+    Comment(negotiate::ActArgs),
+    /// Put a party's initials to the standing draft: it is to be ratified
+    Initial(negotiate::ActArgs),
+    /// End a negotiation: the standing draft is not acceptable
+    Reject(negotiate::ActArgs),
+    /// End a negotiation: the own standing draft is taken back
+    Withdraw(negotiate::ActArgs),
+    /// Verify a negotiation and show it: its chain, its drafts, who agreed to what
+    Status(status::StatusArgs),
+    /// Write the files of the standing draft
+    Draft(status::DraftOutArgs),
+    /// Take what is new from the other side's folder of a negotiation
+    Import(status::ImportArgs),
+    /// Hand a negotiation over to a node
+    Submit(link::LinkArgs),
+    /// Take what is new of a negotiation from a node
+    Fetch(link::FetchArgs),
     /// Make the key of an office that negotiates and signs off
     OfficeKey(office::OfficeKeyArgs),
     /// Say for an office that a pack may be ratified, or object
@@ -64,6 +91,17 @@ pub fn run(args: AgreementArgs) -> anyhow::Result<()> {
         AgreementCommand::List(args) => list::run(&args),
         AgreementCommand::Digest(args) => say(hex::encode(args.load()?.digest())),
         AgreementCommand::Check(args) => check::run(&args),
+        AgreementCommand::Propose(args) => negotiate::propose(&args),
+        AgreementCommand::Counter(args) => negotiate::counter(&args),
+        AgreementCommand::Comment(args) => negotiate::plain(&args, Plain::Comment),
+        AgreementCommand::Initial(args) => negotiate::plain(&args, Plain::Initial),
+        AgreementCommand::Reject(args) => negotiate::plain(&args, Plain::Reject),
+        AgreementCommand::Withdraw(args) => negotiate::plain(&args, Plain::Withdraw),
+        AgreementCommand::Status(args) => status::run(&args),
+        AgreementCommand::Draft(args) => status::draft(&args),
+        AgreementCommand::Import(args) => status::import(&args),
+        AgreementCommand::Submit(args) => link::submit(&args),
+        AgreementCommand::Fetch(args) => link::fetch(&args),
         AgreementCommand::OfficeKey(args) => office::run(&args),
         AgreementCommand::SignOff(args) => sign_off::run(&args),
         AgreementCommand::Sign(args) => sign::run(&args),

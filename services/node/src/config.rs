@@ -19,6 +19,7 @@ use convenio_exchange::Partner;
 use convenio_model::Identity;
 use convenio_seal::manifest::NodeKeys;
 use convenio_seal::root::RootSet;
+use convenio_seal::trust::TrustedOffice;
 
 use crate::tls::{LoadedTls, MaterialError, TlsMaterial};
 use file::NodeFile;
@@ -59,6 +60,8 @@ pub struct Config {
     pub amendments: Vec<Arc<Pack>>,
     /// Root keys of every party, from the trust file.
     pub roots: Vec<RootSet>,
+    /// Keys of offices that negotiate and sign off, from the trust file.
+    pub offices: Vec<TrustedOffice>,
     /// Ratification envelopes (DSSE JSON).
     pub ratifications: Vec<Vec<u8>>,
     /// Root-signed authorisations of this node's epochs (DSSE JSON).
@@ -162,6 +165,7 @@ impl Config {
                 .collect(),
             agreements,
             amendments,
+            offices: trust.offices,
             roots: trust.roots,
             ratifications,
             epochs,

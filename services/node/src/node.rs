@@ -12,7 +12,7 @@ use convenio_exchange::witness::{HeadsError, HeadsFile, Witness, watch_deadlines
 use convenio_exchange::{Core, CoreParts, OpenError};
 use convenio_model::{Clock, Entropy};
 use convenio_registry::{Registry, RegistryError};
-use convenio_rpc::{Principals, PrincipalsError, Rpc, Witnessing};
+use convenio_rpc::{Negotiating, Principals, PrincipalsError, Rpc, Witnessing};
 use convenio_seal::vault::{Vault, VaultError};
 use convenio_store::{Store, StoreError};
 use convenio_store_sqlite::SqliteStore;
@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::config::Config;
+use crate::config::{Config, PartnerConfig};
 use crate::dial::{Peer, keep_connected};
 use crate::export::NodeBundles;
 use crate::reload::{Reload, ReloadError, keep_current};
@@ -120,6 +120,7 @@ impl Node {
         let path = watched.last().cloned().unwrap_or_default();
         let witnessed = config.witnessed.clone();
         let heads = config.data_keys.with_file_name(WITNESS_HEADS);
+        let negotiating = negotiating(&config);
         // Asked before the logs are opened: a new node has none.
         let past = store.logs().await?.iter().any(|log| log.size > 0);
         if !past && heads.exists() {
@@ -132,7 +133,8 @@ impl Node {
         let witness = Arc::new(Witness::new(core.clone(), heads, witnessed.logs));
         let witnessing = Witnessing { witness, callers: witnessed.callers };
         let bundles = Arc::new(NodeBundles { config: path.clone() });
-        let rpc = convenio_rpc::routes(registry.clone(), principals, Some(witnessing), Some(bundles)).await;
+        let rpc =
+            convenio_rpc::routes(registry.clone(), principals, Some(witnessing), Some(bundles), negotiating).await;
 
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         core.start(&stop);
@@ -247,6 +249,15 @@ pub(crate) fn principals(config: &Config) -> Result<Principals, PrincipalsError>
         )?;
     }
     Ok(table)
+}
+
+fn negotiating(config: &Config) -> Negotiating {
+    let partner = |partner: &PartnerConfig| (partner.node.clone(), partner.party.clone());
+    Negotiating {
+        offices: config.offices.clone(),
+        roots: config.roots.clone(),
+        partners: config.partners.iter().map(partner).collect(),
+    }
 }
 
 fn peers(config: &Config, live: &Arc<LiveTls>) -> Vec<Peer> {

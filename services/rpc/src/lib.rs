@@ -20,6 +20,7 @@ pub use principals::{Principals, PrincipalsError};
 pub use routes::{Rpc, Witnessing, routes};
 pub use services::audit::{BundleRefused, Bundles};
 pub use services::exchange::{Dialled, dial, get_recovery, refill};
+pub use services::negotiation::Negotiating;
 pub use web::Served;
 
 /// Stubs, made at build time.
@@ -30,6 +31,7 @@ mod generated {
 
 /// Clients of a node's services.
 pub mod client {
+    pub use crate::generated::convenio::agreement::v1::negotiation_service_client::NegotiationServiceClient;
     pub use crate::generated::convenio::audit::v1::audit_service_client::AuditServiceClient;
     pub use crate::generated::convenio::consular::v1::consular_service_client::ConsularServiceClient;
     pub use crate::generated::convenio::exchange::v1::exchange_service_client::ExchangeServiceClient;
@@ -46,6 +48,7 @@ pub mod client {
 
 /// Server sides: a module for each service, with its trait, its server and its name.
 pub mod server {
+    pub use crate::generated::convenio::agreement::v1::negotiation_service_server;
     pub use crate::generated::convenio::audit::v1::audit_service_server;
     pub use crate::generated::convenio::consular::v1::consular_service_server;
     pub use crate::generated::convenio::exchange::v1::exchange_service_server;

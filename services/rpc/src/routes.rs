@@ -13,13 +13,14 @@ use crate::guard::Guarded;
 use crate::principals::Principals;
 use crate::server::{
     agency_service_server, audit_service_server, consular_service_server, contract_service_server, crew_service_server,
-    employer_service_server, exchange_service_server, job_order_service_server, node_service_server,
-    placement_service_server, retention_service_server, worker_service_server,
+    employer_service_server, exchange_service_server, job_order_service_server, negotiation_service_server,
+    node_service_server, placement_service_server, retention_service_server, worker_service_server,
 };
 use crate::services::UseCases;
 use crate::services::audit::{Audit, Bundles};
 use crate::services::consular::Consular;
 use crate::services::exchange::{MAX_MESSAGE, Session};
+use crate::services::negotiation::{MAX_DRAFT_REQUEST, Negotiating, Negotiations};
 use crate::services::node::Node;
 use crate::web::{Served, Web};
 
@@ -29,7 +30,8 @@ const MAX_REQUEST: usize = 4 * 1024 * 1024;
 const MAX_CONSULAR: usize = 1024 * 1024;
 
 /// Names of the services whose health is served, beside the node's own, which is the empty name.
-const SERVICES: [&str; 12] = [
+const SERVICES: [&str; 13] = [
+    negotiation_service_server::SERVICE_NAME,
     agency_service_server::SERVICE_NAME,
     crew_service_server::SERVICE_NAME,
     employer_service_server::SERVICE_NAME,
@@ -93,6 +95,7 @@ pub async fn routes(
     principals: Principals,
     witnessing: Option<Witnessing>,
     bundles: Option<Arc<dyn Bundles>>,
+    negotiating: Negotiating,
 ) -> Rpc {
     let core = registry.core().clone();
     let principals = Arc::new(ArcSwap::from_pointee(principals));
@@ -138,6 +141,10 @@ pub async fn routes(
         .add_service(
             audit_service_server::AuditServiceServer::new(Audit::new(core.clone(), bundles))
                 .max_decoding_message_size(MAX_REQUEST),
+        )
+        .add_service(
+            negotiation_service_server::NegotiationServiceServer::new(Negotiations::new(core.clone(), negotiating))
+                .max_decoding_message_size(MAX_DRAFT_REQUEST),
         )
         .add_service(
             node_service_server::NodeServiceServer::new(Node::new(core)).max_decoding_message_size(MAX_REQUEST),

@@ -8,6 +8,7 @@ mod crew;
 mod employer;
 pub(crate) mod exchange;
 mod job_order;
+pub(crate) mod negotiation;
 pub(crate) mod node;
 mod placement;
 mod retention;

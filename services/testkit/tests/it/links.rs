@@ -250,7 +250,14 @@ async fn a_line_that_is_silent_for_ever_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let impatient = listener.local_addr().unwrap();
     let principals = Principals::new("sv.example").partner("ca.example", "node.ca.example").unwrap();
-    let rpc = convenio_rpc::routes(nodes.origin.node.registry().clone(), principals, None, None).await;
+    let rpc = convenio_rpc::routes(
+        nodes.origin.node.registry().clone(),
+        principals,
+        None,
+        None,
+        convenio_rpc::Negotiating::default(),
+    )
+    .await;
     let tls = LiveTls::new(config.tls).unwrap();
     let wait = Duration::from_millis(150);
     let limits = ServeLimits { keep_alive_interval: wait, keep_alive_timeout: wait, ..ServeLimits::default() };
