@@ -28,6 +28,7 @@ mod stay;
 mod suspension;
 mod uses;
 mod validity;
+mod waive;
 mod witness;
 
 use std::collections::BTreeMap;
@@ -56,6 +57,7 @@ pub use sign_off::SignOff;
 pub use stay::{Stay, StayPer, StayRenewal};
 pub use suspension::Suspension;
 pub use validity::{Renewal, Validity};
+pub use waive::Waiver;
 pub use witness::{Independent, Witness, WitnessConfig, WitnessKeyConfig, WitnessPolicy};
 
 /// Largest `agreement.toml`, bytes.
@@ -83,6 +85,9 @@ pub struct Config {
     /// Frameworks whose floors it keeps; may be empty.
     #[serde(default)]
     pub frameworks: Vec<Framework>,
+    /// Floor rules that it says it does not keep, and why; may be empty.
+    #[serde(default)]
+    pub waive: Vec<Waiver>,
     /// Languages of workers and papers, ISO 639-3.
     #[serde(default)]
     pub languages: Vec<String>,

@@ -22,6 +22,7 @@ use prost_reflect::{DescriptorPool, MessageDescriptor};
 
 use crate::config::{Config, Party, Retention, Sources, WitnessPolicy};
 use crate::digest::{Files, FilesError, read_bounded, sha256};
+use crate::floor::Seen;
 use crate::lifecycle::{Lifecycle, Role};
 use crate::plan::{MessagePlan, Root, TermRule};
 
@@ -85,6 +86,30 @@ impl Pack {
     /// # Errors
     /// The first [`PackError`]; its file is a path on disk.
     pub fn load(agreements_dir: &Path, id: &str) -> Result<Self, PackError> {
+        let (pack, errors, _) = Self::examine_on_disk(agreements_dir, id);
+        first(pack, errors)
+    }
+
+    /// As [`Pack::load`], with every error and, where there is none, every warning.
+    pub(crate) fn examine_on_disk(agreements_dir: &Path, id: &str) -> (Option<Self>, Vec<PackError>, Vec<PackError>) {
+        let (mut errors, mut warnings) = (Vec::new(), Vec::new());
+        let pack = match Self::on_disk(agreements_dir, id) {
+            Ok((bytes, read)) => Self::examine(id, bytes, read, &mut errors, &mut warnings),
+            Err(error) => {
+                errors.push(error);
+                None
+            }
+        };
+        for error in errors.iter_mut().chain(&mut warnings) {
+            if !Path::new(&error.file).is_absolute() {
+                error.file = agreements_dir.with_file_name("").join(&error.file).display().to_string();
+            }
+        }
+        (pack, errors, warnings)
+    }
+
+    /// The configuration of the pack `id`, and what reads its other files.
+    fn on_disk(agreements_dir: &Path, id: &str) -> Result<(Vec<u8>, compile::Reader), PackError> {
         let shown = agreements_dir.display().to_string();
         let dir = agreements_dir.canonicalize().map_err(|e| PackError::file(&shown, e.to_string()))?;
         let (Some(root), true) = (dir.parent(), dir.ends_with(FOLDER)) else {
@@ -94,22 +119,14 @@ impl Pack {
         if id.contains('/') || !crate::digest::is_import_path(&config) {
             return Err(PackError::file(shown, "not the id of an agreement"));
         }
-        let on_disk = |mut error: PackError| {
-            if !Path::new(&error.file).is_absolute() {
-                error.file = agreements_dir.with_file_name("").join(&error.file).display().to_string();
-            }
-            error
-        };
         let bytes = read_bounded(&root.join(&config)).map_err(|e| file_error(&e))?;
-        let read = {
-            let root = root.to_owned();
-            move |name: &str| match read_bounded(&root.join(name)) {
-                Ok(bytes) => Ok(Some(bytes)),
-                Err(FilesError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(error),
-            }
+        let root = root.to_owned();
+        let read = move |name: &str| match read_bounded(&root.join(name)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(FilesError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         };
-        Self::build(id, bytes, Box::new(read)).map_err(on_disk)
+        Ok((bytes, Box::new(read)))
     }
 
     /// Loads a pack from its files alone: nothing else resolves, and none may be left over.
@@ -146,17 +163,19 @@ impl Pack {
 
     fn build(id: &str, config: Vec<u8>, read: compile::Reader) -> Result<Self, PackError> {
         let mut found = Vec::new();
-        let pack = Self::examine(id, config, read, &mut found);
-        match (found.into_iter().next(), pack) {
-            (None, Some(pack)) => Ok(pack),
-            (Some(error), _) => Err(error),
-            (None, None) => Err(PackError::file(CONFIG_NAME, "cannot be looked at")),
-        }
+        let pack = Self::examine(id, config, read, &mut found, &mut Vec::new());
+        first(pack, found)
     }
 
     /// Checks a pack whole; every problem joins `found`, and where there is one no pack is given. What would cost
     /// much is not begun once a problem is found.
-    fn examine(id: &str, config: Vec<u8>, read: compile::Reader, found: &mut Vec<PackError>) -> Option<Self> {
+    fn examine(
+        id: &str,
+        config: Vec<u8>,
+        read: compile::Reader,
+        found: &mut Vec<PackError>,
+        warnings: &mut Vec<PackError>,
+    ) -> Option<Self> {
         let mut noted = Noted(found);
         let path = format!("{FOLDER}/{id}/{CONFIG_NAME}");
         let fragments = noted.note(imports::fragments(&path, &config, &read))?;
@@ -172,6 +191,11 @@ impl Pack {
         let plans = crate::plan::plans(&messages, &parsed, noted.0);
         let lifecycle = lifecycle?;
         let terms = noted.note(crate::plan::term_rules(&plans, &lifecycle, origin));
+        let seen = Seen { config: &parsed, lifecycle: &lifecycle, plans: &plans };
+        let (broken, doubtful) = crate::floor::check(&seen, origin);
+        noted.0.extend(broken);
+        warnings.extend(doubtful);
+        warnings.extend(crate::lint::doubts(&seen, &messages, origin));
         let effective = origin.canonical();
         for (path, bytes) in fragments.iter().chain([&(path.clone(), config.clone())]) {
             noted.note(files.insert(path, bytes.clone()).map_err(|e| file_error(&e)));
@@ -302,6 +326,15 @@ impl Pack {
 
     pub(crate) fn validator(&self) -> &Validator {
         &self.inner.validator
+    }
+}
+
+/// The pack, or the first of its errors.
+fn first(pack: Option<Pack>, errors: Vec<PackError>) -> Result<Pack, PackError> {
+    match (errors.into_iter().next(), pack) {
+        (None, Some(pack)) => Ok(pack),
+        (Some(error), _) => Err(error),
+        (None, None) => Err(PackError::file(CONFIG_NAME, "cannot be looked at")),
     }
 }
 

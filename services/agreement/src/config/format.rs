@@ -27,6 +27,7 @@ impl Config {
         let used = [
             ("hypothetical", self.hypothetical),
             ("frameworks", !self.frameworks.is_empty()),
+            ("waive", !self.waive.is_empty()),
             ("languages", !self.languages.is_empty()),
             ("contract_languages", !self.contract_languages.is_empty()),
             ("packages", !self.packages.is_empty()),
@@ -71,6 +72,7 @@ impl Config {
         }
         self.check_languages(at)?;
         super::legal::check(at, self)?;
+        super::waive::check(at, self)?;
         super::sectors::check(at, self)?;
         super::quotas::check(at, self)?;
         super::sign_off::check(at, self)?;
