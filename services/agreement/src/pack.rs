@@ -20,7 +20,7 @@ use std::sync::Arc;
 use prost_protovalidate::Validator;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 
-use crate::config::{Config, Party, Retention, Sources, WitnessPolicy};
+use crate::config::{Config, Origin, Party, Retention, Sources, WitnessPolicy};
 use crate::digest::{Files, FilesError, read_bounded, sha256};
 use crate::floor::Seen;
 use crate::lifecycle::{Lifecycle, Role};
@@ -181,13 +181,13 @@ impl Pack {
         let fragments = noted.note(imports::fragments(&path, &config, &read))?;
         let sources = noted.note(Sources::new(&fragments, (&path, &config)))?;
         let origin = sources.origin();
-        let parsed = noted.note(Config::parse(origin, id))?;
-        let witness = noted.note(parsed.witness_policy(origin));
+        let parsed = noted.note_at(origin, Config::parse(origin, id))?;
+        let witness = noted.note_at(origin, parsed.witness_policy(origin));
         let (pool, mut files) = noted.note(compile::compile(&parsed.proto, read))?;
         let messages = lint::messages(&pool, &parsed, noted.0)?;
         let is_part = |name: &str| messages.parts.iter().any(|(m, _)| m.full_name() == name);
-        let lifecycle = noted.note(Lifecycle::build(&parsed, origin, &is_part));
-        noted.note(outlive::check(&messages, &parsed, origin));
+        let lifecycle = noted.note_at(origin, Lifecycle::build(&parsed, origin, &is_part));
+        noted.note_at(origin, outlive::check(&messages, &parsed, origin));
         let plans = crate::plan::plans(&messages, &parsed, noted.0);
         let lifecycle = lifecycle?;
         let terms = noted.note(crate::plan::term_rules(&plans, &lifecycle, origin));
@@ -342,6 +342,12 @@ fn first(pack: Option<Pack>, errors: Vec<PackError>) -> Result<Pack, PackError> 
 struct Noted<'a>(&'a mut Vec<PackError>);
 
 impl Noted<'_> {
+    /// With what was noted on the way.
+    fn note_at<T>(&mut self, origin: Origin<'_>, result: Result<T, PackError>) -> Option<T> {
+        self.0.extend(origin.noted());
+        self.note(result)
+    }
+
     fn note<T>(&mut self, result: Result<T, PackError>) -> Option<T> {
         result.map_err(|error| self.0.push(error)).ok()
     }

@@ -19,10 +19,10 @@ impl Config {
         }
         code(at, "id", &self.id, b"-", 2)?;
         if self.id != id {
-            return Err(at.error("id", format!("must be that of its folder, `{id}`")));
+            at.note(at.error("id", format!("must be that of its folder, `{id}`")))?;
         }
         if self.id == COMMON {
-            return Err(at.error("id", "is the folder of what packs share"));
+            at.note(at.error("id", "is the folder of what packs share"))?;
         }
         code(at, "instrument", &self.instrument, b"-", 1)?;
         text(at, "title", &self.title, 1, 400)?;
@@ -41,7 +41,7 @@ impl Config {
             .strip_prefix(&folder)
             .is_some_and(|name| name.ends_with(".proto") && name.len() <= 100 && !name.contains(['/', '\\']));
         if !ok {
-            return Err(at.error("proto", format!("must be {folder}<name>.proto")));
+            at.note(at.error("proto", format!("must be {folder}<name>.proto")))?;
         }
         text(at, "package", &self.package, 1, 128)?;
         count(at, "packages", self.packages.len(), 0, MAX_PACKAGES)?;
@@ -50,7 +50,7 @@ impl Config {
             let key = format!("packages[{index}]");
             text(at, &key, package, 1, 128)?;
             if *package == self.package {
-                return Err(at.error(&key, "is `package` itself"));
+                at.note(at.error(&key, "is `package` itself"))?;
             }
         }
         Ok(())
@@ -63,7 +63,7 @@ impl Config {
         for (index, kind) in self.recruiters.iter().enumerate() {
             if self.recruiters.iter().take(index).any(|earlier| earlier == kind) && self.format > 1 {
                 let key = format!("recruiters[{index}]");
-                return Err(at.error(&key, format!("`{}` is named twice", kind.as_str())));
+                at.note(at.error(&key, format!("`{}` is named twice", kind.as_str())))?;
             }
         }
         within(at, "minimum_age", self.minimum_age, 14, 100)?;
@@ -75,13 +75,13 @@ impl Config {
         if clause.is_empty() || self.legal_text(clause).is_some() {
             return Ok(());
         }
-        Err(at.error(key, format!("no key `{clause}` in [[legal]]")))
+        at.note(at.error(key, format!("no key `{clause}` in [[legal]]")))
     }
 
     /// Refuses a fact that the lifecycle does not have.
     pub(super) fn known_fact(&self, at: Origin<'_>, key: &str, fact: &str) -> Result<(), PackError> {
         let known = self.lifecycle.facts.iter().any(|known| known.name == fact);
-        if known { Ok(()) } else { Err(at.error(key, format!("no fact `{fact}`"))) }
+        if known { Ok(()) } else { at.note(at.error(key, format!("no fact `{fact}`"))) }
     }
 }
 
@@ -108,7 +108,7 @@ pub(super) fn distinct(at: Origin<'_>, key: &str, list: &[String]) -> Result<(),
     let mut seen = HashSet::new();
     match list.iter().position(|value| !seen.insert(value)) {
         None => Ok(()),
-        Some(index) => Err(at.error(&format!("{key}[{index}]"), format!("`{}` is named twice", list[index]))),
+        Some(index) => at.note(at.error(&format!("{key}[{index}]"), format!("`{}` is named twice", list[index]))),
     }
 }
 
@@ -125,16 +125,16 @@ pub(super) fn within(at: Origin<'_>, key: &str, value: u32, low: u32, high: u32)
     if (low..=high).contains(&value) {
         return Ok(());
     }
-    Err(at.error(key, format!("must be {low} to {high}")))
+    at.note(at.error(key, format!("must be {low} to {high}")))
 }
 
 /// A text for people, in one line.
 pub(super) fn text(at: Origin<'_>, key: &str, value: &str, low: usize, high: usize) -> Result<(), PackError> {
     if !(low..=high).contains(&value.len()) {
-        return Err(at.error(key, format!("must have {low} to {high} bytes")));
+        at.note(at.error(key, format!("must have {low} to {high} bytes")))?;
     }
     if value.chars().any(char::is_control) {
-        return Err(at.error(key, "must be one line without control characters"));
+        at.note(at.error(key, "must be one line without control characters"))?;
     }
     Ok(())
 }
@@ -144,7 +144,7 @@ pub(super) fn name(at: Origin<'_>, key: &str, value: &str) -> Result<(), PackErr
     if ok && (1..=MAX_NAME).contains(&value.len()) {
         return Ok(());
     }
-    Err(at.error(key, format!("must have 1 to {MAX_NAME} letters, digits or underscores")))
+    at.note(at.error(key, format!("must have 1 to {MAX_NAME} letters, digits or underscores")))
 }
 
 /// Lower-case letters, digits and `marks`.
@@ -154,7 +154,7 @@ pub(super) fn code(at: Origin<'_>, key: &str, value: &str, marks: &[u8], low: us
         return Ok(());
     }
     let problem = format!("must have {low} to {MAX_NAME} lower-case letters, digits or dashes");
-    Err(at.error(key, problem))
+    at.note(at.error(key, problem))
 }
 
 /// The shape of an ISO 4217 code.
@@ -162,7 +162,7 @@ pub(super) fn currency(at: Origin<'_>, key: &str, value: &str) -> Result<(), Pac
     if value.len() == 3 && value.bytes().all(|b| b.is_ascii_uppercase()) {
         return Ok(());
     }
-    Err(at.error(key, "must be an ISO 4217 code: three upper-case letters"))
+    at.note(at.error(key, "must be an ISO 4217 code: three upper-case letters"))
 }
 
 /// The shape of an ISO 3166-2 code.
@@ -173,5 +173,5 @@ pub(super) fn area(at: Origin<'_>, key: &str, value: &str) -> Result<(), PackErr
             && (1..=3).contains(&part.len())
             && part.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
     });
-    if fits { Ok(()) } else { Err(at.error(key, "must be an ISO 3166-2 code as CA-QC")) }
+    if fits { Ok(()) } else { at.note(at.error(key, "must be an ISO 3166-2 code as CA-QC")) }
 }

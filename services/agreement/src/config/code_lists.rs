@@ -24,7 +24,7 @@ pub(super) fn check(at: Origin<'_>, config: &Config) -> Result<(), PackError> {
         let key = |field: &str| format!("code_lists[{index}].{field}");
         code(at, &key("name"), &list.name, b"-_", 1)?;
         if config.code_lists.iter().take(index).any(|earlier| earlier.name == list.name) {
-            return Err(at.error(&key("name"), format!("`{}` is named twice", list.name)));
+            at.note(at.error(&key("name"), format!("`{}` is named twice", list.name)))?;
         }
         count(at, &key("values"), list.values.len(), 1, 512)?;
         distinct(at, &key("values"), &list.values)?;
@@ -32,7 +32,7 @@ pub(super) fn check(at: Origin<'_>, config: &Config) -> Result<(), PackError> {
             let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
             if !(1..=64).contains(&value.len()) || !value.bytes().all(legal) {
                 let problem = "must have 1 to 64 letters, digits, dots, underscores or dashes";
-                return Err(at.error(&format!("code_lists[{index}].values[{entry}]"), problem));
+                at.note(at.error(&format!("code_lists[{index}].values[{entry}]"), problem))?;
             }
         }
         count(at, &key("fields"), list.fields.len(), 1, 16)?;
@@ -43,11 +43,11 @@ pub(super) fn check(at: Origin<'_>, config: &Config) -> Result<(), PackError> {
                 !step.is_empty() && step.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
             };
             if path.len() > 128 || !path.contains('.') || !path.split('.').all(step) {
-                return Err(at.error(&key, "must be the path of a registry field"));
+                at.note(at.error(&key, "must be the path of a registry field"))?;
             }
             let earlier = config.code_lists.iter().take(index).flat_map(|other| &other.fields);
             if earlier.into_iter().any(|other| other == path) {
-                return Err(at.error(&key, format!("`{path}` already has a list")));
+                at.note(at.error(&key, format!("`{path}` already has a list")))?;
             }
         }
     }

@@ -43,7 +43,7 @@ pub enum EnforcementUse {
 impl DataProtection {
     pub(super) fn check(&self, at: Origin<'_>, config: &Config) -> Result<(), PackError> {
         if self.transfer_basis.is_empty() {
-            return Err(at.error("data.transfer_basis", "must be a key of [[legal]]"));
+            at.note(at.error("data.transfer_basis", "must be a key of [[legal]]"))?;
         }
         config.known_clause(at, "data.transfer_basis", &self.transfer_basis)?;
         count(at, "data.controllers", self.controllers.len(), 1, 32)?;
@@ -52,7 +52,7 @@ impl DataProtection {
             let party = config.known_party(at, &key("party"), &controller.party)?;
             config.known_office(at, &key("office"), party, &controller.office)?;
             if self.controllers.iter().take(index).any(|earlier| earlier == controller) {
-                return Err(at.error(&key("office"), "is named twice"));
+                at.note(at.error(&key("office"), "is named twice"))?;
             }
         }
         within(at, "data.breach_notice_hours", self.breach_notice_hours, 1, 720)?;

@@ -86,7 +86,7 @@ impl Fees {
         codes(at, "fees.never", &self.never, 0, 32)?;
         if let Some(index) = self.worker_may_pay.iter().position(|kind| self.never.contains(kind)) {
             let problem = "stands in `never` as well";
-            return Err(at.error(&format!("fees.worker_may_pay[{index}]"), problem));
+            at.note(at.error(&format!("fees.worker_may_pay[{index}]"), problem))?;
         }
         if let Some(most) = &self.housing_weekly_max {
             amount(at, "fees.housing_weekly_max", most.minor_units, &most.currency)?;
@@ -105,7 +105,7 @@ impl Fees {
 
 fn amount(at: Origin<'_>, key: &str, minor_units: i64, code: &str) -> Result<(), PackError> {
     if !(0..=MAX_AMOUNT).contains(&minor_units) {
-        return Err(at.error(&format!("{key}.minor_units"), format!("must be 0 to {MAX_AMOUNT}")));
+        at.note(at.error(&format!("{key}.minor_units"), format!("must be 0 to {MAX_AMOUNT}")))?;
     }
     currency(at, &format!("{key}.currency"), code)
 }

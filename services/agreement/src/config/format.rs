@@ -50,7 +50,7 @@ impl Config {
             ("recruiters", self.recruiters.iter().any(|r| matches!(r, Recruiter::Contractor | Recruiter::SelfFound))),
         ];
         if let Some((key, _)) = used.iter().find(|(_, used)| *used) {
-            return Err(at.error(key, "needs format = 2"));
+            at.note(at.error(key, "needs format = 2"))?;
         }
         match self.fee_rule {
             Some(FeeRule::None) => Ok(()),
@@ -60,15 +60,15 @@ impl Config {
 
     pub(super) fn check_format_2(&self, at: Origin<'_>) -> Result<(), PackError> {
         if self.fee_rule.is_some() {
-            return Err(at.error("fee_rule", "is of format 1; write [fees]"));
+            at.note(at.error("fee_rule", "is of format 1; write [fees]"))?;
         }
         if self.instrument_kind().is_none() {
             let known = Instrument::ALL.map(Instrument::as_str).join(", ");
-            return Err(at.error("instrument", format!("must be one of {known}")));
+            at.note(at.error("instrument", format!("must be one of {known}")))?;
         }
         if !self.amends.is_empty() && (self.amended().is_none() || self.amends.bytes().any(|b| b.is_ascii_uppercase()))
         {
-            return Err(at.error("amends", "must be the hex digest of the version that it replaces, or empty"));
+            at.note(at.error("amends", "must be the hex digest of the version that it replaces, or empty"))?;
         }
         self.check_languages(at)?;
         super::legal::check(at, self)?;
@@ -92,14 +92,14 @@ impl Config {
         for (index, framework) in self.frameworks.iter().enumerate() {
             if self.frameworks.iter().take(index).any(|earlier| earlier == framework) {
                 let key = format!("frameworks[{index}]");
-                return Err(at.error(&key, format!("`{}` is named twice", framework.as_str())));
+                at.note(at.error(&key, format!("`{}` is named twice", framework.as_str())))?;
             }
         }
         codes(at, "languages", &self.languages, 1, MAX_LANGUAGES)?;
         for (index, language) in self.languages.iter().enumerate() {
             if language.len() != 3 || !language.bytes().all(|b| b.is_ascii_lowercase()) {
                 let key = format!("languages[{index}]");
-                return Err(at.error(&key, "must be an ISO 639-3 code: three lower-case letters"));
+                at.note(at.error(&key, "must be an ISO 639-3 code: three lower-case letters"))?;
             }
         }
         count(at, "contract_languages", self.contract_languages.len(), 1, MAX_LANGUAGES)?;

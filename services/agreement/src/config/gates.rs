@@ -68,18 +68,18 @@ pub(super) fn check_gates(at: Origin<'_>, config: &Config) -> Result<(), PackErr
         let key = |field: &str| format!("gates[{index}].{field}");
         name(at, &key("name"), &gate.name)?;
         if config.gates.iter().take(index).any(|earlier| earlier.name == gate.name) {
-            return Err(at.error(&key("name"), format!("`{}` is named twice", gate.name)));
+            at.note(at.error(&key("name"), format!("`{}` is named twice", gate.name)))?;
         }
         if gate.name.parse::<Gate>().is_ok() {
-            return Err(at.error(&key("name"), format!("`{}` is a built-in gate", gate.name)));
+            at.note(at.error(&key("name"), format!("`{}` is a built-in gate", gate.name)))?;
         }
         match (&gate.fact, &gate.absent) {
             (Some(fact), None) => config.known_fact(at, &key("fact"), fact)?,
             (None, Some(fact)) => config.known_fact(at, &key("absent"), fact)?,
-            _ => return Err(at.error(&key("name"), "needs exactly one of `fact` and `absent`")),
+            _ => at.note(at.error(&key("name"), "needs exactly one of `fact` and `absent`"))?,
         }
         if gate.absent.is_some() && (gate.within_days.is_some() || gate.at_most.is_some()) {
-            return Err(at.error(&key("absent"), "goes with neither `within_days` nor `at_most`"));
+            at.note(at.error(&key("absent"), "goes with neither `within_days` nor `at_most`"))?;
         }
         if let Some(days) = gate.within_days {
             within(at, &key("within_days"), days, 1, MAX_DAYS)?;
@@ -98,7 +98,7 @@ pub(super) fn check_gates(at: Origin<'_>, config: &Config) -> Result<(), PackErr
 impl OnlyIf {
     fn check(&self, at: Origin<'_>, key: &str) -> Result<(), PackError> {
         if *self == Self::default() {
-            return Err(at.error(key, "says nothing; leave it out"));
+            at.note(at.error(key, "says nothing; leave it out"))?;
         }
         let areas = format!("{key}.areas");
         count(at, &areas, self.areas.len(), 0, 64)?;
@@ -119,13 +119,13 @@ pub(super) fn check_deadlines(at: Origin<'_>, config: &Config) -> Result<(), Pac
         let key = |field: &str| format!("deadlines[{index}].{field}");
         name(at, &key("name"), &deadline.name)?;
         if config.deadlines.iter().take(index).any(|earlier| earlier.name == deadline.name) {
-            return Err(at.error(&key("name"), format!("`{}` is named twice", deadline.name)));
+            at.note(at.error(&key("name"), format!("`{}` is named twice", deadline.name)))?;
         }
         let acts = &config.lifecycle;
         let starts = acts.transitions.iter().any(|act| act.name == deadline.after && !act.messages.is_empty())
             || acts.facts.iter().any(|fact| fact.name == deadline.after);
         if !starts {
-            return Err(at.error(&key("after"), format!("no transition that crosses nor fact `{}`", deadline.after)));
+            at.note(at.error(&key("after"), format!("no transition that crosses nor fact `{}`", deadline.after)))?;
         }
         config.known_fact(at, &key("fact"), &deadline.fact)?;
         within(at, &key("days"), deadline.days, 0, MAX_DAYS)?;

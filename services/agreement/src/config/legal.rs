@@ -58,7 +58,7 @@ pub(super) fn check(at: Origin<'_>, config: &Config) -> Result<(), PackError> {
         let key = |field: &str| format!("legal[{index}].{field}");
         code(at, &key("key"), &legal.key, b"-_.", 1)?;
         if config.legal.iter().take(index).any(|earlier| earlier.key == legal.key) {
-            return Err(at.error(&key("key"), format!("`{}` is named twice", legal.key)));
+            at.note(at.error(&key("key"), format!("`{}` is named twice", legal.key)))?;
         }
         text(at, &key("title"), &legal.title, 1, 400)?;
         text(at, &key("source"), &legal.source, usize::from(legal.status != LegalStatus::Uncertain), 400)?;

@@ -121,7 +121,7 @@ impl LifecycleConfig {
         for (key, count, low, high) in counts {
             if !(low..=high).contains(&count) {
                 let problem = format!("must have {low} to {high} entries");
-                return Err(at.error(&format!("lifecycle.{key}"), problem));
+                at.note(at.error(&format!("lifecycle.{key}"), problem))?;
             }
         }
         let mut seen = HashSet::new();
@@ -135,7 +135,7 @@ impl LifecycleConfig {
             let key = format!("lifecycle.{list}[{position}].name");
             name(at, &key, value)?;
             if !seen.insert((list == "states", value)) {
-                return Err(at.error(&key, format!("`{value}` is named twice")));
+                at.note(at.error(&key, format!("`{value}` is named twice")))?;
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Where in the files of a configuration a value stands: `agreement.toml` and the fragments that it imports are one
 //! document, laid end to end, so that every value keeps its file and line.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use serde::de::DeserializeOwned;
@@ -10,6 +11,9 @@ use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 use super::merge::{Merge, Preamble};
 use super::{MAX_CONFIG, MAX_FRAGMENT, uses};
 use crate::pack::{PackError, check_decoded, check_text};
+
+/// Most problems of one configuration that are told.
+const MAX_NOTED: usize = 200;
 
 /// One file of a configuration.
 #[derive(Debug, Clone, Copy)]
@@ -25,13 +29,16 @@ pub(super) struct Text<'a> {
 pub(crate) struct Sources<'a> {
     texts: Vec<Text<'a>>,
     merged: Spanned<DeTable<'a>>,
+    /// Problems that let the checks go on.
+    noted: RefCell<Vec<PackError>>,
 }
 
 impl<'a> Sources<'a> {
     /// Merges the `fragments`, in their order, and then `agreement.toml`; each is a name with its bytes.
     pub(crate) fn new(fragments: &'a [(String, Vec<u8>)], config: (&'a str, &'a [u8])) -> Result<Self, PackError> {
         let all = fragments.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice(), MAX_FRAGMENT));
-        let mut sources = Self { texts: Vec::new(), merged: Spanned::new(0..0, DeTable::new()) };
+        let mut sources =
+            Self { texts: Vec::new(), merged: Spanned::new(0..0, DeTable::new()), noted: RefCell::new(Vec::new()) };
         let mut merge = Merge::default();
         let mut own = Preamble::default();
         for (file, bytes, most) in all.chain([(config.0, config.1, MAX_CONFIG)]) {
@@ -172,6 +179,36 @@ impl<'a> Origin<'a> {
     /// The document as one table.
     pub(super) fn table(&self) -> &'a DeTable<'a> {
         self.sources.merged.get_ref()
+    }
+
+    /// Notes a problem and lets the checks go on, up to a limit: all findings are told, not the first alone.
+    ///
+    /// # Errors
+    /// The problem itself, past the limit.
+    pub(crate) fn note(&self, error: PackError) -> Result<(), PackError> {
+        let mut noted = self.sources.noted.borrow_mut();
+        if noted.len() >= MAX_NOTED {
+            return Err(error);
+        }
+        noted.push(error);
+        Ok(())
+    }
+
+    /// The problems noted since it was last asked.
+    pub(crate) fn noted(&self) -> Vec<PackError> {
+        self.sources.noted.take()
+    }
+
+    /// All items, or the last problem; those before it are noted.
+    pub(crate) fn each<T>(&self, items: impl Iterator<Item = Result<T, PackError>>) -> Result<Vec<T>, PackError> {
+        let (mut all, mut last) = (Vec::new(), None);
+        for item in items {
+            match item {
+                Ok(item) => all.push(item),
+                Err(error) => last.replace(error).map_or(Ok(()), |earlier| self.note(earlier))?,
+            }
+        }
+        last.map_or(Ok(all), Err)
     }
 
     /// A problem at `key`, for example `lifecycle.transitions[3].gates[1]`.

@@ -112,7 +112,7 @@ impl Config {
     pub(super) fn known_office(&self, at: Origin<'_>, key: &str, party: &Party, office: &str) -> Result<(), PackError> {
         match party.authority(office) {
             Some(_) => Ok(()),
-            None => Err(at.error(key, format!("{} has no authority `{office}`", party.id))),
+            None => at.note(at.error(key, format!("{} has no authority `{office}`", party.id))),
         }
     }
 }
@@ -123,29 +123,29 @@ pub(super) fn check(at: Origin<'_>, config: &Config) -> Result<(), PackError> {
         let key = |field: &str| format!("parties[{index}].{field}");
         let id = &party.id;
         if config.parties.iter().take(index).any(|earlier| earlier.id == *id) {
-            return Err(at.error(&key("id"), format!("`{id}` is named twice")));
+            at.note(at.error(&key("id"), format!("`{id}` is named twice")))?;
         }
         if !(2..=8).contains(&id.len()) || !id.bytes().all(|b| b.is_ascii_lowercase()) {
-            return Err(at.error(&key("id"), "must have 2 to 8 lower-case letters"));
+            at.note(at.error(&key("id"), "must have 2 to 8 lower-case letters"))?;
         }
         let country = &party.country;
         if country.len() != 2 || !country.bytes().all(|b| b.is_ascii_uppercase()) {
-            return Err(at.error(&key("country"), "must have two upper-case letters"));
+            at.note(at.error(&key("country"), "must have two upper-case letters"))?;
         }
         if config.format >= 2 {
             party.check(at, &format!("parties[{index}]"))?;
         } else if !party.is_plain() {
             let problem = "`connected`, `time_zone`, `currency` and `authorities` need format = 2";
-            return Err(at.error(&key("id"), problem));
+            at.note(at.error(&key("id"), problem))?;
         }
     }
     let unconnected = config.parties.iter().filter(|party| !party.connected).count();
     if unconnected > 1 {
-        return Err(at.error("parties", "at most one may be without a node"));
+        at.note(at.error("parties", "at most one may be without a node"))?;
     }
     if unconnected == 1 && config.instrument_kind() != Some(Instrument::Unilateral) {
         let problem = "a party without a node needs instrument = \"unilateral\"";
-        return Err(at.error("instrument", problem));
+        at.note(at.error("instrument", problem))?;
     }
     Ok(())
 }
@@ -161,10 +161,10 @@ fn check_roles(at: Origin<'_>, config: &Config) -> Result<(), PackError> {
         return Err(at.error("parties", problem));
     };
     if a.role == b.role {
-        return Err(at.error("parties[1].role", "both parties have the same role"));
+        at.note(at.error("parties[1].role", "both parties have the same role"))?;
     }
     if let Some(index) = parties.iter().position(|party| party.role == PartyRole::Both) {
-        return Err(at.error(&format!("parties[{index}].role"), "`both` is for three parties or more"));
+        at.note(at.error(&format!("parties[{index}].role"), "`both` is for three parties or more"))?;
     }
     Ok(())
 }
@@ -179,7 +179,7 @@ impl Party {
         let zone = |b: u8| b.is_ascii_alphanumeric() || b"_+-/".contains(&b);
         let plain = self.time_zone.bytes().all(zone) && self.time_zone.contains('/');
         if self.time_zone.len() > 64 || !plain || self.time_zone.split('/').any(str::is_empty) {
-            return Err(at.error(&format!("{key}.time_zone"), "must be a zone as in America/Managua"));
+            at.note(at.error(&format!("{key}.time_zone"), "must be a zone as in America/Managua"))?;
         }
         super::check::currency(at, &format!("{key}.currency"), &self.currency)?;
         count(at, &format!("{key}.authorities"), self.authorities.len(), 1, 32)?;
@@ -188,7 +188,7 @@ impl Party {
             code(at, &key("key"), &office.key, b"-_", 1)?;
             text(at, &key("name"), &office.name, 1, 200)?;
             if self.authorities.iter().take(index).any(|earlier| earlier.key == office.key) {
-                return Err(at.error(&key("key"), format!("`{}` is named twice", office.key)));
+                at.note(at.error(&key("key"), format!("`{}` is named twice", office.key)))?;
             }
         }
         Ok(())

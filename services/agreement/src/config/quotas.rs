@@ -35,10 +35,10 @@ pub(super) fn check(at: Origin<'_>, config: &Config) -> Result<(), PackError> {
         let key = |field: &str| format!("quotas[{index}].{field}");
         code(at, &key("name"), &quota.name, b"-_", 1)?;
         if config.quotas.iter().take(index).any(|earlier| earlier.name == quota.name) {
-            return Err(at.error(&key("name"), format!("`{}` is named twice", quota.name)));
+            at.note(at.error(&key("name"), format!("`{}` is named twice", quota.name)))?;
         }
         if quota.until < quota.from {
-            return Err(at.error(&key("until"), "is before `from`"));
+            at.note(at.error(&key("until"), "is before `from`"))?;
         }
         count(at, &key("areas"), quota.areas.len(), 0, 64)?;
         distinct(at, &key("areas"), &quota.areas)?;
@@ -51,7 +51,7 @@ pub(super) fn check(at: Origin<'_>, config: &Config) -> Result<(), PackError> {
             let legal = |b: u8| b.is_ascii_alphanumeric() || b".-".contains(&b);
             if !(1..=16).contains(&value.len()) || !value.bytes().all(legal) {
                 let problem = "must have 1 to 16 letters, digits, dots or dashes";
-                return Err(at.error(&format!("quotas[{index}].occupations[{entry}]"), problem));
+                at.note(at.error(&format!("quotas[{index}].occupations[{entry}]"), problem))?;
             }
         }
         config.known_clause(at, &key("clause"), &quota.clause)?;

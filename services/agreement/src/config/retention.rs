@@ -82,31 +82,31 @@ impl Retention {
 
     pub(super) fn check(&self, at: Origin<'_>, config: &Config) -> Result<(), PackError> {
         if self.classes.is_empty() || self.classes.len() > 32 {
-            return Err(at.error("retention.classes", "must name 1 to 32 classes"));
+            at.note(at.error("retention.classes", "must name 1 to 32 classes"))?;
         }
         for (class, rule) in &self.classes {
             let key = format!("retention.classes.{class}");
             code(at, &key, class, b"_-", 1)?;
             if class == JOURNAL {
-                return Err(at.error(&key, "is what a node calls the retention of its own journal"));
+                at.note(at.error(&key, "is what a node calls the retention of its own journal"))?;
             }
             rule.check(at, &key)?;
         }
         if !(1..=365).contains(&self.erase_answer_days) {
-            return Err(at.error("retention.erase_answer_days", "must be 1 to 365"));
+            at.note(at.error("retention.erase_answer_days", "must be 1 to 365"))?;
         }
         if !(1..=MAX_MONTHS).contains(&self.longest_hold_months) {
-            return Err(at.error("retention.longest_hold_months", format!("must be 1 to {MAX_MONTHS}")));
+            at.note(at.error("retention.longest_hold_months", format!("must be 1 to {MAX_MONTHS}")))?;
         }
         codes(at, "retention.grounds", &self.grounds, 1, 16)?;
         codes(at, "retention.hold_grounds", &self.hold_grounds, 1, 16)?;
         if !self.is_ground(GROUND_ENDED) {
-            return Err(at.error("retention.grounds", format!("must hold `{GROUND_ENDED}`, which a node gives itself")));
+            at.note(at.error("retention.grounds", format!("must hold `{GROUND_ENDED}`, which a node gives itself")))?;
         }
         name_list(at, "retention.ended", &self.ended, 1, 64)?;
         for (index, state) in self.ended.iter().enumerate() {
             if !config.lifecycle.states.iter().any(|s| s.name == *state) {
-                return Err(at.error(&format!("retention.ended[{index}]"), format!("no state `{state}`")));
+                at.note(at.error(&format!("retention.ended[{index}]"), format!("no state `{state}`")))?;
             }
         }
         Ok(())
@@ -116,15 +116,15 @@ impl Retention {
 impl RetentionClass {
     fn check(&self, at: Origin<'_>, key: &str) -> Result<(), PackError> {
         if self.months > MAX_MONTHS {
-            return Err(at.error(&format!("{key}.months"), format!("must be at most {MAX_MONTHS}")));
+            at.note(at.error(&format!("{key}.months"), format!("must be at most {MAX_MONTHS}")))?;
         }
         if self.for_ever() && self.minimum_months != 0 {
             let problem = "must be left out where `months` keeps the class for ever";
-            return Err(at.error(&format!("{key}.minimum_months"), problem));
+            at.note(at.error(&format!("{key}.minimum_months"), problem))?;
         }
         if self.minimum_months > self.months {
             let problem = "must not be more than `months`";
-            return Err(at.error(&format!("{key}.minimum_months"), problem));
+            at.note(at.error(&format!("{key}.minimum_months"), problem))?;
         }
         Ok(())
     }

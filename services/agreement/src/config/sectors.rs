@@ -27,7 +27,7 @@ pub(super) fn check(at: Origin<'_>, config: &Config) -> Result<(), PackError> {
             let digits = (2..=4).contains(&isic.len()) && isic.bytes().all(|b| b.is_ascii_digit());
             if !section && !digits {
                 let problem = "must be a code of ISIC Rev. 4: a letter or two to four digits";
-                return Err(at.error(&format!("{list}[{entry}]"), problem));
+                at.note(at.error(&format!("{list}[{entry}]"), problem))?;
             }
         }
         if let Some(age) = sector.minimum_age {

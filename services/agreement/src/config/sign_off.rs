@@ -30,7 +30,7 @@ pub(super) fn check(at: Origin<'_>, config: &Config) -> Result<(), PackError> {
         codes(at, &format!("{key}.must"), &sign_off.must, 0, 16)?;
         for (index, office) in sign_off.must.iter().enumerate() {
             if !sign_off.offices.contains(office) {
-                return Err(at.error(&format!("{key}.must[{index}]"), format!("`{office}` is not among `offices`")));
+                at.note(at.error(&format!("{key}.must[{index}]"), format!("`{office}` is not among `offices`")))?;
             }
         }
         let least = u32::try_from(sign_off.must.len().max(1)).unwrap_or(u32::MAX);

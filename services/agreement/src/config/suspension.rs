@@ -19,7 +19,7 @@ impl Suspension {
         name_list(at, "suspension.still", &self.still, 0, 128)?;
         for (index, name) in self.still.iter().enumerate() {
             if !config.lifecycle.transitions.iter().any(|act| act.name == *name) {
-                return Err(at.error(&format!("suspension.still[{index}]"), format!("no transition `{name}`")));
+                at.note(at.error(&format!("suspension.still[{index}]"), format!("no transition `{name}`")))?;
             }
         }
         Ok(())

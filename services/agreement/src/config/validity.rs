@@ -53,10 +53,10 @@ impl Renewal {
 impl Validity {
     pub(super) fn check(&self, at: Origin<'_>) -> Result<(), PackError> {
         if self.until.is_some_and(|until| until < self.from) {
-            return Err(at.error("validity.until", "is before `from`"));
+            at.note(at.error("validity.until", "is before `from`"))?;
         }
         if self.renewal != Renewal::None && self.until.is_some() && self.term_months.is_none() {
-            return Err(at.error("validity.renewal", "needs `term_months`"));
+            at.note(at.error("validity.renewal", "needs `term_months`"))?;
         }
         if let Some(months) = self.term_months {
             within(at, "validity.term_months", months, 1, 1_200)?;

@@ -27,14 +27,14 @@ pub(super) fn check(at: Origin<'_>, config: &Config) -> Result<(), PackError> {
         let key = |field: &str| format!("waive[{index}].{field}");
         text(at, &key("reason"), &waiver.reason, 1, 1000)?;
         if waiver.clause.is_empty() {
-            return Err(at.error(&key("clause"), "must be a key of [[legal]]"));
+            at.note(at.error(&key("clause"), "must be a key of [[legal]]"))?;
         }
         config.known_clause(at, &key("clause"), &waiver.clause)?;
         if !crate::floor::is_waivable(&waiver.rule) {
-            return Err(at.error(&key("rule"), format!("no floor rule `{}` that may be waived", waiver.rule)));
+            at.note(at.error(&key("rule"), format!("no floor rule `{}` that may be waived", waiver.rule)))?;
         }
         if config.waive.iter().take(index).any(|earlier| earlier.rule == waiver.rule) {
-            return Err(at.error(&key("rule"), format!("`{}` is waived twice", waiver.rule)));
+            at.note(at.error(&key("rule"), format!("`{}` is waived twice", waiver.rule)))?;
         }
     }
     Ok(())

@@ -238,11 +238,10 @@ fn free_choice(seen: &Seen<'_>) -> Broken {
 }
 
 fn never_blocked(seen: &Seen<'_>) -> Broken {
-    const LEAVING: [&str; 6] = ["departed", "exited", "left", "returned", "withdrawn", "crossed_out"];
+    const LEAVING: [&str; 5] = ["departed", "exited", "left", "crossed_out", "withdrawn"];
     let blocked = seen.lifecycle.facts.iter().position(|fact| {
-        LEAVING.contains(&fact.name.as_str())
-            && (!fact.gates.is_empty()
-                || fact.needs_stage.is_some_and(|stage| stage.index() > 0 && fact.name == "departed"))
+        let early = fact.name == "departed" && fact.needs_stage.is_some_and(|stage| stage.index() > 0);
+        LEAVING.contains(&fact.name.as_str()) && (early || !fact.gates.is_empty())
     })?;
     Some((format!("lifecycle.facts[{blocked}]"), "leaving is tied to a condition".to_owned()))
 }

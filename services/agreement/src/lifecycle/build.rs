@@ -25,12 +25,17 @@ impl Lifecycle {
     pub(crate) fn build(config: &Config, at: Origin<'_>, is_part: &dyn Fn(&str) -> bool) -> Result<Self, PackError> {
         let names = Names { at, config, is_part };
         let source = &config.lifecycle;
+        let (states, transitions) = (names.all_states(), names.transitions());
+        let (facts, notices) = (names.facts(), names.notices());
+        // The first is returned below; the others are told too.
+        let errors = [states.as_ref().err(), transitions.as_ref().err(), facts.as_ref().err(), notices.as_ref().err()];
+        errors.into_iter().flatten().skip(1).try_for_each(|error| at.note(error.clone()))?;
         let mut lifecycle = Self {
             stages: config.stages.clone(),
-            states: names.all_states()?,
-            transitions: names.transitions()?,
-            facts: names.facts()?,
-            notices: names.notices()?,
+            states: states?,
+            transitions: transitions?,
+            facts: facts?,
+            notices: notices?,
             initial: names.state("lifecycle.initial", &source.initial)?,
             first_crossing: names.state("lifecycle.first_crossing", &source.first_crossing)?,
             holds_seat: names.states("lifecycle.holds_seat", &source.holds_seat)?,
@@ -63,7 +68,7 @@ impl Lifecycle {
             self.names.insert(name.clone(), act);
             let Some(lead) = lead else { continue };
             if self.leads.insert(Arc::clone(lead), act).is_some() {
-                return Err(at.error(&key, format!("`{lead}` already leads another act")));
+                at.note(at.error(&key, format!("`{lead}` already leads another act")))?;
             }
         }
         Ok(())
@@ -75,7 +80,7 @@ impl Lifecycle {
         for (index, state) in self.states.iter().enumerate() {
             if !reached.contains(&index) {
                 let key = format!("lifecycle.states[{index}].name");
-                return Err(at.error(&key, format!("`{}` cannot be reached", state.name)));
+                at.note(at.error(&key, format!("`{}` cannot be reached", state.name)))?;
             }
         }
         let crossed = self.reach(self.first_crossing);
@@ -84,11 +89,11 @@ impl Lifecycle {
             let after = act.from.iter().filter(|from| crossed.contains(&from.index())).count();
             if act.is_local() && after > 0 {
                 let problem = "an act without messages may only precede the first crossing";
-                return Err(at.error(&key, problem));
+                at.note(at.error(&key, problem))?;
             }
             if !act.is_local() && after < act.from.len() {
                 let problem = "an act with messages may not precede the first crossing";
-                return Err(at.error(&key, problem));
+                at.note(at.error(&key, problem))?;
             }
         }
         Ok(())
@@ -112,76 +117,68 @@ impl Lifecycle {
 impl Names<'_> {
     fn all_states(&self) -> Result<Vec<State>, PackError> {
         let states = self.config.lifecycle.states.iter().enumerate();
-        states
-            .map(|(index, state)| {
-                let stage = self.stage(&format!("lifecycle.states[{index}].stage"), &state.stage)?;
-                Ok(State { name: state.name.clone(), governor: state.governor, stage })
-            })
-            .collect()
+        self.at.each(states.map(|(index, state)| {
+            let stage = self.stage(&format!("lifecycle.states[{index}].stage"), &state.stage)?;
+            Ok(State { name: state.name.clone(), governor: state.governor, stage })
+        }))
     }
 
     fn transitions(&self) -> Result<Vec<Transition>, PackError> {
         let transitions = self.config.lifecycle.transitions.iter().enumerate();
-        transitions
-            .map(|(index, act)| {
-                let key = format!("lifecycle.transitions[{index}]");
-                if act.from.is_empty() {
-                    return Err(self.at.error(&format!("{key}.from"), "names no state"));
-                }
-                Ok(Transition {
-                    name: act.name.clone(),
-                    from: self.states(&format!("{key}.from"), &act.from)?,
-                    to: self.state(&format!("{key}.to"), &act.to)?,
-                    by: act.by,
-                    messages: self.messages(&format!("{key}.messages"), &act.messages)?,
-                    gates: self.gates(&format!("{key}.gates"), &act.gates)?,
-                })
+        self.at.each(transitions.map(|(index, act)| {
+            let key = format!("lifecycle.transitions[{index}]");
+            if act.from.is_empty() {
+                return Err(self.at.error(&format!("{key}.from"), "names no state"));
+            }
+            Ok(Transition {
+                name: act.name.clone(),
+                from: self.states(&format!("{key}.from"), &act.from)?,
+                to: self.state(&format!("{key}.to"), &act.to)?,
+                by: act.by,
+                messages: self.messages(&format!("{key}.messages"), &act.messages)?,
+                gates: self.gates(&format!("{key}.gates"), &act.gates)?,
             })
-            .collect()
+        }))
     }
 
     fn facts(&self) -> Result<Vec<Fact>, PackError> {
         let facts = self.config.lifecycle.facts.iter().enumerate();
-        facts
-            .map(|(index, act)| {
-                let key = format!("lifecycle.facts[{index}]");
-                if act.messages.is_empty() {
-                    return Err(self.at.error(&format!("{key}.messages"), "names no message"));
-                }
-                let stage = |field: &str, name: &Option<String>| {
-                    let key = format!("{key}.{field}");
-                    name.as_ref().map(|name| self.stage(&key, name)).transpose()
-                };
-                Ok(Fact {
-                    name: act.name.clone(),
-                    by: act.by,
-                    messages: self.messages(&format!("{key}.messages"), &act.messages)?,
-                    needs_stage: stage("needs_stage", &act.needs_stage)?,
-                    stage: stage("stage", &act.stage)?,
-                    gates: self.gates(&format!("{key}.gates"), &act.gates)?,
-                    alert_unless: self.states(&format!("{key}.alert_unless"), &act.alert_unless)?,
-                    terms: act.terms,
-                })
+        self.at.each(facts.map(|(index, act)| {
+            let key = format!("lifecycle.facts[{index}]");
+            if act.messages.is_empty() {
+                return Err(self.at.error(&format!("{key}.messages"), "names no message"));
+            }
+            let stage = |field: &str, name: &Option<String>| {
+                let key = format!("{key}.{field}");
+                name.as_ref().map(|name| self.stage(&key, name)).transpose()
+            };
+            Ok(Fact {
+                name: act.name.clone(),
+                by: act.by,
+                messages: self.messages(&format!("{key}.messages"), &act.messages)?,
+                needs_stage: stage("needs_stage", &act.needs_stage)?,
+                stage: stage("stage", &act.stage)?,
+                gates: self.gates(&format!("{key}.gates"), &act.gates)?,
+                alert_unless: self.states(&format!("{key}.alert_unless"), &act.alert_unless)?,
+                terms: act.terms,
             })
-            .collect()
+        }))
     }
 
     fn notices(&self) -> Result<Vec<Notice>, PackError> {
         let notices = self.config.lifecycle.notices.iter().enumerate();
-        notices
-            .map(|(index, act)| {
-                let key = format!("lifecycle.notices[{index}]");
-                if act.by.is_empty() || act.by.len() > 2 {
-                    return Err(self.at.error(&format!("{key}.by"), "must name 1 or 2 roles"));
-                }
-                Ok(Notice {
-                    name: act.name.clone(),
-                    by: act.by.clone(),
-                    message: self.message(&format!("{key}.message"), &act.message)?,
-                    subject: act.subject,
-                })
+        self.at.each(notices.map(|(index, act)| {
+            let key = format!("lifecycle.notices[{index}]");
+            if act.by.is_empty() || act.by.len() > 2 {
+                return Err(self.at.error(&format!("{key}.by"), "must name 1 or 2 roles"));
+            }
+            Ok(Notice {
+                name: act.name.clone(),
+                by: act.by.clone(),
+                message: self.message(&format!("{key}.message"), &act.message)?,
+                subject: act.subject,
             })
-            .collect()
+        }))
     }
 
     fn check_fact_names(&self) -> Result<(), PackError> {
@@ -194,7 +191,7 @@ impl Names<'_> {
         });
         for (key, name) in frees.chain(pairs) {
             if !lifecycle.facts.iter().any(|fact| fact.name == *name) {
-                return Err(self.at.error(&key, format!("no fact `{name}`")));
+                self.at.note(self.at.error(&key, format!("no fact `{name}`")))?;
             }
         }
         Ok(())
@@ -260,11 +257,9 @@ impl Names<'_> {
             return Err(self.at.error(key, format!("more than {MAX_GATES} gates")));
         }
         let gates = list.iter().enumerate();
-        gates
-            .map(|(index, name)| {
-                let key = format!("{key}[{index}]");
-                name.parse().map_err(|_| self.at.error(&key, format!("unknown gate `{name}`")))
-            })
-            .collect()
+        self.at.each(gates.map(|(index, name)| {
+            let key = format!("{key}[{index}]");
+            name.parse().map_err(|_| self.at.error(&key, format!("unknown gate `{name}`")))
+        }))
     }
 }

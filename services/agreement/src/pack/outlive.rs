@@ -18,7 +18,7 @@ pub(super) fn check(messages: &Messages, config: &Config, at: Origin<'_>) -> Res
         let Some((lead, others)) = messages.split_first() else { continue };
         if others.iter().any(|other| months(other) > months(lead)) {
             let key = format!("lifecycle.{list}[{index}].messages[0]");
-            return Err(at.error(&key, format!("`{lead}` must be kept at least as long as what it leads")));
+            at.note(at.error(&key, format!("`{lead}` must be kept at least as long as what it leads")))?;
         }
     }
     Ok(())

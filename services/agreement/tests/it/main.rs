@@ -5,6 +5,7 @@ mod fixture;
 mod format2;
 mod hostile;
 mod imports;
+mod lint;
 mod load;
 mod refuse;
 mod round;
