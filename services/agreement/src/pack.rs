@@ -183,7 +183,17 @@ impl Pack {
         let origin = sources.origin();
         let parsed = noted.note_at(origin, Config::parse(origin, id))?;
         let witness = noted.note_at(origin, parsed.witness_policy(origin));
-        let (pool, mut files) = noted.note(compile::compile(&parsed.proto, read))?;
+        let compiled = compile::compile(&parsed.proto, read);
+        if compiled.is_err() {
+            // Without messages, the names of the lifecycle can still be wrong.
+            noted.note_at(
+                origin,
+                Lifecycle::build(&parsed, origin, &|name| {
+                    name.rsplit_once('.').is_some_and(|(package, _)| package == parsed.package)
+                }),
+            );
+        }
+        let (pool, mut files) = noted.note(compiled)?;
         let messages = lint::messages(&pool, &parsed, noted.0)?;
         let is_part = |name: &str| messages.parts.iter().any(|(m, _)| m.full_name() == name);
         let lifecycle = noted.note_at(origin, Lifecycle::build(&parsed, origin, &is_part));

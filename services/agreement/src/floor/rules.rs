@@ -178,7 +178,7 @@ fn no_enforcement(seen: &Seen<'_>) -> Broken {
 fn permit_needs_reason(seen: &Seen<'_>) -> Broken {
     let takes = |name: &str| name.contains("revoke") || name.contains("cancel");
     let broken = seen.lifecycle.transitions.iter().position(|act| {
-        let reasoned = act.gates.iter().any(|gate| *gate == Gate::ReasonGiven);
+        let reasoned = act.gates.contains(&Gate::ReasonGiven);
         takes(&act.name) && !reasoned
     });
     broken

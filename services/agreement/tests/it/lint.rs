@@ -20,7 +20,7 @@ fn all_findings_are_told_with_place_and_remedy() {
         .toml("to = \"EXPIRED\"", "to = \"LOST\"")
         .toml("messages = [\"Recall\"]", "messages = [\"Recal\"]")
         .toml("governor = \"origin\"\nstage = \"CLOSED\"", "governor = \"origin\"\nstage = \"CLOSD\"")
-        .proto("max_len: 200", "min_len: 2")
+        .proto("      max_len: 200\n", "")
         .proto("from: \"worker.birth_date\"", "from: \"worker.national_id\"")
         .proto("stage: \"EMPLOYED\"", "stage: \"EMPLOYD\"");
     let report = lint(&copy.root().join("agreements"), "sv-ca");
