@@ -34,7 +34,9 @@ pub(super) fn messages(pool: &DescriptorPool, config: &Config, found: &mut Vec<P
         let problem = format!("is not of package `{}`", config.package);
         found.push(PackError::file(&config.proto, problem).rule("schema/package"));
     }
-    for empty in packages.iter().filter(|package| !pool.all_messages().any(|m| m.package_name() == **package)) {
+    // Its own may be empty: then all that crosses is imported.
+    let imported = packages.iter().skip(1);
+    for empty in imported.filter(|package| !pool.all_messages().any(|m| m.package_name() == **package)) {
         let problem = format!("imports no message of package `{empty}`");
         found.push(PackError::file(&config.proto, problem).rule("schema/package").instead("remove it from `packages`"));
     }

@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use convenio_agreement::plan::{Root, Sources};
 use convenio_agreement::{Pack, PackError};
@@ -11,12 +12,32 @@ use prost_reflect::{DynamicMessage, Value};
 pub const PACKAGE: &str = "agreements.sv_ca.v1";
 pub const CANARY: &str = "CANARY-NEVER-CROSSES";
 
-pub fn agreements() -> PathBuf {
+/// The packs of the repository.
+pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto/agreements")
 }
 
+/// Folder of [`sv_ca`], in a tree with all that it imports.
+pub fn agreements() -> PathBuf {
+    static TREE: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packs/agreements/sv-ca");
+        let tree = tempfile::tempdir().unwrap();
+        let (dir, folder) = (tree.path(), tree.path().join("agreements"));
+        Pack::load(&repository(), "sv-ca").unwrap().files().write_to(dir).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        fs::create_dir_all(folder.join("sv-ca")).unwrap();
+        for file in ["agreement.toml", "sv_ca.proto"] {
+            fs::copy(own.join(file), folder.join("sv-ca").join(file)).unwrap();
+        }
+        tree
+    });
+    TREE.path().join("agreements")
+}
+
+/// A pack whole in one `agreement.toml` and one `.proto`, so that tests can change any of it: the repository's sv-ca as it
+/// was before it came to share with others.
 pub fn sv_ca() -> Pack {
-    static PACK: std::sync::LazyLock<Pack> = std::sync::LazyLock::new(|| Pack::load(&agreements(), "sv-ca").unwrap());
+    static PACK: LazyLock<Pack> = LazyLock::new(|| Pack::load(&agreements(), "sv-ca").unwrap());
     PACK.clone()
 }
 

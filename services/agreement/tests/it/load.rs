@@ -3,7 +3,7 @@ use convenio_agreement::lifecycle::{ActDef, Gate, Role, Subject, Terms};
 use convenio_agreement::{Pack, pack};
 use convenio_wire::r#type::v1::RecruiterKind;
 
-use crate::fixture::{Copy, agreements, name, sv_ca};
+use crate::fixture::{Copy, agreements, name, repository, sv_ca};
 
 #[test]
 fn the_real_pack_loads_and_is_shared_between_threads() {
@@ -23,6 +23,16 @@ fn the_real_pack_loads_and_is_shared_between_threads() {
     assert!(paths.contains(&"buf/validate/validate.proto".to_owned()));
     assert_eq!(pack.message(&name("Candidate")).unwrap().class, "personal");
     assert!(pack.message(&name("JobOrderData")).is_none());
+}
+
+#[test]
+fn every_pack_of_the_repository_loads() {
+    let ids = pack::list(&repository()).unwrap();
+    assert!(ids.len() >= 3, "{ids:?}");
+    for id in ids {
+        let pack = Pack::load(&repository(), &id).unwrap();
+        assert_eq!(Pack::from_files(pack.files().clone()).unwrap().digest(), pack.digest(), "{id}");
+    }
 }
 
 #[test]

@@ -42,7 +42,7 @@ async fn order(pair: &Pair, seats: i32) -> JobOrder {
     let employer = pair.ca.create_employer(&me, request).await.unwrap();
     let noc = Some(Code { list: "NOC-2016".into(), value: "8431".into() });
     let data = JobOrderData { labour_test_number: "LMIA-1".into(), noc };
-    let type_url = "type.googleapis.com/agreements.sv_ca.v1.JobOrderData".to_owned();
+    let type_url = "type.googleapis.com/agreements.common.canada.v1.JobOrderData".to_owned();
     let value = Some(Any { type_url, value: data.encode_to_vec() });
     let order = JobOrder {
         agreement: AGREEMENT.into(),

@@ -142,7 +142,7 @@ fn same(pack: &Pack, entry: &Entry, original: &Seen, erased: &BTreeSet<(Ref, u32
 /// Nothing that never crosses has crossed, and names and documents are where they may be.
 fn disclosed(pack: &Pack, part: &SaltedPart) -> Result<(), Violation> {
     let holds = |word: &str| part.part.windows(word.len()).any(|bytes| bytes == word.as_bytes());
-    let said = |message: &str| holds(&format!("{}.{message}", pack.config().package));
+    let said = |short: &str| pack.messages().any(|plan| plan.descriptor.name() == short && holds(plan.name()));
     need(!holds(records::NEVER) && !holds(records::TAX_ID), || "what never crosses has crossed".to_owned())?;
     need(!holds(records::FAMILY_NAME) || said("CandidateName"), || "a name crossed elsewhere".to_owned())?;
     need(!holds(records::DOCUMENT) || said("CandidateDocument"), || "a document crossed elsewhere".to_owned())
