@@ -1,6 +1,9 @@
 //! One act: what its issuer wants, what a record carries, and why it is refused.
 
+use std::fmt;
+
 use convenio_model::{RecordId, Ref};
+use convenio_wire::exchange::v1::RejectDetail;
 
 use crate::lifecycle::{Gate, Role, StageId};
 use crate::plan::Doc;
@@ -86,6 +89,39 @@ pub struct Local {
     pub all_modules: bool,
 }
 
+/// What a refusal tells besides its coarse reason. Names and paths, never a value; it is erasable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// Gate that refused; `lifecycle` where there is no such step; empty if none did.
+    pub gate: String,
+    /// Legal key of the clause that it carries out; may be empty.
+    pub clause: String,
+    /// Fact that is missing, or that must not stand; may be empty.
+    pub fact: String,
+    /// Fields concerned, in registry terms.
+    pub field_paths: Vec<String>,
+}
+
+impl From<RejectDetail> for Detail {
+    fn from(told: RejectDetail) -> Self {
+        Self { gate: told.gate, clause: told.clause, fact: told.fact, field_paths: told.field_paths }
+    }
+}
+
+/// Gate, then its clause in brackets and its fact, where there are any: `caq [accord-22] caq_granted`.
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.gate)?;
+        if !self.clause.is_empty() {
+            write!(f, " [{}]", self.clause)?;
+        }
+        if !self.fact.is_empty() {
+            write!(f, " {}", self.fact)?;
+        }
+        Ok(())
+    }
+}
+
 /// Why an act is refused: at the issuer an answer, at the judge a rejection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -108,13 +144,8 @@ pub enum Refusal {
         state: String,
     },
     /// A gate refused.
-    #[error("gate {gate} refused")]
-    Gate {
-        /// The gate.
-        gate: Gate,
-        /// Fields concerned, in registry terms.
-        field_paths: Vec<String>,
-    },
+    #[error("gate {} refused", .0.gate)]
+    Gate(Detail),
     /// More facts than a placement may have.
     #[error("too many facts for one placement")]
     Quota,
@@ -133,22 +164,32 @@ impl Refusal {
         }
     }
 
-    /// Gate for the erasable detail; empty if none.
+    /// The built-in gate that refused, if one did.
     #[must_use]
-    pub fn gate(&self) -> String {
+    pub fn built_in(&self) -> Option<Gate> {
         match self {
-            Self::Lifecycle { .. } => "lifecycle".to_owned(),
-            Self::Gate { gate, .. } => gate.to_string(),
-            _ => String::new(),
+            Self::Gate(detail) => detail.gate.parse().ok(),
+            _ => None,
         }
     }
 
-    /// Fields concerned.
+    /// Gate that refused; empty if none did.
     #[must_use]
-    pub fn field_paths(&self) -> &[String] {
+    pub fn gate(&self) -> &str {
         match self {
-            Self::Gate { field_paths, .. } => field_paths,
-            _ => &[],
+            Self::Lifecycle { .. } => "lifecycle",
+            Self::Gate(detail) => &detail.gate,
+            _ => "",
+        }
+    }
+
+    /// What is told besides the reason.
+    #[must_use]
+    pub fn detail(&self) -> Detail {
+        match self {
+            Self::Lifecycle { .. } => Detail { gate: "lifecycle".to_owned(), ..Detail::default() },
+            Self::Gate(detail) => detail.clone(),
+            _ => Detail::default(),
         }
     }
 }

@@ -2,20 +2,23 @@
 //! the audit. The rules are those of the executable model of the exchange; its names are cited.
 
 mod apply;
+mod discrepancy;
 mod forget;
 mod gates;
+mod lawful;
+mod look;
+mod resolve;
 
 use convenio_model::Ref;
 
-pub use gates::Discrepancy;
+pub use discrepancy::Discrepancy;
+
+use gates::Asked;
 
 use crate::act::{Content, Incoming, Kind, Local, Prepared, Refusal};
-use crate::lifecycle::{Role, StageId, StateId, Transition};
+use crate::lifecycle::{ActDef, Role, StageId, StateId, Transition};
 use crate::pack::Pack;
 use crate::view::{PlacementView, World};
-
-/// Most facts that one placement may have.
-pub const MAX_FACTS: usize = 256;
 
 /// Whose facts a gate may look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +56,7 @@ impl<'a> Engine<'a> {
             if fact.needs_stage.is_some_and(|needed| stage < needed) {
                 return Err(Refusal::Lifecycle { state: view.state.clone() });
             }
-            if view.facts.len() >= MAX_FACTS {
+            if view.facts.len() >= lifecycle.max_facts {
                 return Err(Refusal::Quota);
             }
             let stage = fact.stage.map_or(stage, |own| own.max(stage));
@@ -109,7 +112,7 @@ impl<'a> Engine<'a> {
         Prepared { act: act.to_owned(), placement, kind, to, number, stage, known_state }
     }
 
-    /// The gates of a prepared act, with its messages as projected.
+    /// The gates of a prepared act that happened at `event_time_ms`, with its messages as projected.
     ///
     /// # Errors
     /// The first gate that refuses.
@@ -117,11 +120,14 @@ impl<'a> Engine<'a> {
         &self,
         world: &World,
         prepared: &Prepared,
+        event_time_ms: u64,
         content: &[Content],
         local: &Local,
     ) -> Result<(), Refusal> {
-        let gates = self.gates_of(&prepared.act);
-        self.pass(world, prepared.placement, gates, Knows::All, content, Some(local))
+        let gates = self.pack.lifecycle().act(&prepared.act).map(ActDef::gates).unwrap_or_default();
+        let (placement, act) = (prepared.placement, prepared.act.as_str());
+        let asked = Asked { placement, act, at_ms: event_time_ms, content, local: Some(local) };
+        self.pass(world, gates, Knows::All, &asked)
     }
 
     /// The verdict on an act that arrived (model: `verdict`).
@@ -140,7 +146,7 @@ impl<'a> Engine<'a> {
             let fact = lifecycle.fact(act.act).ok_or_else(|| Refusal::UnknownAct(act.act.to_owned()))?;
             return match fact.by == act.issuer {
                 false => Err(Refusal::NotGovernor(view.state.clone())),
-                true if view.facts.len() >= MAX_FACTS => Err(Refusal::Quota),
+                true if view.facts.len() >= lifecycle.max_facts => Err(Refusal::Quota),
                 true => Ok(()), // a fact is never refused on the merits
             };
         }
@@ -157,7 +163,8 @@ impl<'a> Engine<'a> {
         }
         self.legal(transition, id)?;
         let knows = if proposal { Knows::All } else { Knows::OwnedBy(self.me) };
-        self.pass(world, act.subject, &transition.gates, knows, act.content, None)
+        let (placement, at_ms, content) = (act.subject, act.event_time_ms, act.content);
+        self.pass(world, &transition.gates, knows, &Asked { placement, act: act.act, at_ms, content, local: None })
     }
 
     /// Stage up to which an act that arrived may disclose.
@@ -186,12 +193,6 @@ impl<'a> Engine<'a> {
         let lifecycle = self.pack.lifecycle();
         let name = lifecycle.stages.get(view.reached as usize);
         name.and_then(|name| lifecycle.stage(name)).unwrap_or(StageId::FIRST)
-    }
-
-    fn gates_of(&self, act: &str) -> &'a [crate::lifecycle::Gate] {
-        let lifecycle = self.pack.lifecycle();
-        let of_fact = lifecycle.fact(act).map(|f| f.gates.as_slice());
-        of_fact.or_else(|| lifecycle.transition(act).map(|t| t.gates.as_slice())).unwrap_or_default()
     }
 
     fn state(&self, name: &str) -> Result<StateId, Refusal> {

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-pub use gate::{Gate, UnknownGate};
+use crate::config::DeadlineConfig;
+
+pub use gate::{FactGate, Gate, GateDef, GateRule, Must, UnknownGate, built_in_gates};
 
 /// A state of the lifecycle, by its place in `agreement.toml`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,7 +95,7 @@ pub struct Transition {
     /// crossing, which stays at home.
     pub messages: Vec<Arc<str>>,
     /// Conditions.
-    pub gates: Vec<Gate>,
+    pub gates: Vec<Arc<GateDef>>,
 }
 
 impl Transition {
@@ -118,7 +120,7 @@ pub struct Fact {
     /// Stage that it reaches.
     pub stage: Option<StageId>,
     /// Conditions; bind the issuer only.
-    pub gates: Vec<Gate>,
+    pub gates: Vec<Arc<GateDef>>,
     /// Alert unless the placement is in one of these; empty for no alert.
     pub alert_unless: Vec<StateId>,
     /// Whether its lead message carries terms of employment.
@@ -133,6 +135,8 @@ pub enum Terms {
     Authored,
     /// From where the worker works, as a consulate saw it (contrato observado).
     Observed,
+    /// From what was paid, as a pay slip or a ledger shows it (pago observado).
+    Paid,
 }
 
 /// State of what is no placement.
@@ -206,6 +210,22 @@ impl<'a> ActDef<'a> {
         }
     }
 
+    /// Its conditions; a notice has none.
+    #[must_use]
+    pub fn gates(self) -> &'a [Arc<GateDef>] {
+        match self {
+            Self::Transition(act) => &act.gates,
+            Self::Fact(act) => &act.gates,
+            Self::Notice(_) => &[],
+        }
+    }
+
+    /// Whether this built-in gate is among its conditions.
+    #[must_use]
+    pub fn asks(self, gate: Gate) -> bool {
+        self.gates().iter().any(|own| own.is(gate))
+    }
+
     /// Whether a party of this role may issue it.
     #[must_use]
     pub fn may_be_by(self, role: Role) -> bool {
@@ -248,6 +268,10 @@ pub struct Lifecycle {
     pub frees_seat: Vec<String>,
     /// Pairs of facts that cannot both be true.
     pub contradictions: Vec<(String, String)>,
+    /// Time that may pass between an act and a fact.
+    pub deadlines: Vec<DeadlineConfig>,
+    /// Most facts that one placement may have.
+    pub max_facts: usize,
     leads: HashMap<Arc<str>, ActRef>,
     names: HashMap<String, ActRef>,
 }

@@ -22,7 +22,7 @@ use crate::pack::{PackError, Place};
 
 pub use accept::AcceptError;
 pub(crate) use compare::{TermRule, term_rules};
-pub use compare::{Worse, compare_terms};
+pub use compare::{Worse, compare_observed, compare_terms};
 pub use extension::ExtensionError;
 pub use project::ProjectError;
 pub use semantic::{Doc, Line, Term};

@@ -3,9 +3,11 @@
 //! A node stores these views beside its logs; the audit and the tests rebuild them from the logs alone. They are
 //! seen from one side: that side's own undecided acts are *pending*, the other side's acts appear once judged.
 
-use std::collections::{BTreeSet, HashMap};
+mod world;
 
 use convenio_model::{RecordId, Ref};
+
+pub use world::{Shared, World};
 
 /// Placement, as one side knows it.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -55,6 +57,49 @@ pub struct PlacementView {
     /// When it came into its state, as the act that led there tells, Unix ms; 0 before the first crossing.
     #[prost(uint64, tag = "15")]
     pub since_ms: u64,
+    /// What was paid, the latest last.
+    #[prost(message, repeated, tag = "16")]
+    pub paid: Vec<TermsView>,
+    /// The acceptance that stands.
+    #[prost(message, optional, tag = "17")]
+    pub countersigned: Option<Countersigned>,
+    /// Accepted transitions that a deadline counts from, the last of each name.
+    #[prost(message, repeated, tag = "18")]
+    pub times: Vec<ActTime>,
+    /// Latest event of any accepted transition, Unix ms.
+    #[prost(uint64, tag = "19")]
+    pub latest_ms: u64,
+}
+
+/// When a transition happened.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ActTime {
+    /// Transition.
+    #[prost(string, tag = "1")]
+    pub act: String,
+    /// When, Unix ms.
+    #[prost(uint64, tag = "2")]
+    pub event_time_ms: u64,
+    /// Record, 16 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub record_id: Vec<u8>,
+}
+
+/// What a countersignature says of a contract's text.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Countersigned {
+    /// Record, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub record_id: Vec<u8>,
+    /// `contracts/<uuid>`.
+    #[prost(string, tag = "2")]
+    pub contract: String,
+    /// SHA-256 of the text as the countersigning state holds it; empty if it does not say.
+    #[prost(bytes = "vec", tag = "3")]
+    pub text_sha256: Vec<u8>,
+    /// SHA-256 of the text that the worker accepted; empty if it does not say.
+    #[prost(bytes = "vec", tag = "4")]
+    pub accepted_sha256: Vec<u8>,
 }
 
 /// An own act that the partner has not decided.
@@ -78,6 +123,9 @@ pub struct Pending {
     /// Contract that it countersigns; empty if none.
     #[prost(string, tag = "6")]
     pub contract: String,
+    /// What it says of the contract's text.
+    #[prost(message, optional, tag = "9")]
+    pub countersigned: Option<Countersigned>,
     /// Job order, recruiter and agency before it, to which a rejection returns.
     #[prost(message, optional, tag = "7")]
     pub prior: Option<Parties>,
@@ -158,6 +206,12 @@ pub struct RejectedAct {
     /// Fields.
     #[prost(string, repeated, tag = "5")]
     pub field_paths: Vec<String>,
+    /// Clause.
+    #[prost(string, tag = "6")]
+    pub clause: String,
+    /// Fact.
+    #[prost(string, tag = "7")]
+    pub fact: String,
 }
 
 /// Job order, as one side knows it.
@@ -184,6 +238,29 @@ pub struct OrderView {
     /// ISO 3166-2 subdivision of the workplace.
     #[prost(string, tag = "7")]
     pub area: String,
+    /// Quotas whose scope covers it, by the version of the agreement under which its notice was given.
+    #[prost(string, repeated, tag = "8")]
+    pub quotas: Vec<String>,
+}
+
+/// A quota, as one side knows it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct QuotaView {
+    /// Name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Placements that hold a seat of an order in its scope.
+    #[prost(uint32, tag = "2")]
+    pub held: u32,
+}
+
+/// Under which reference the counter of a quota is kept: its name is unique in the agreement.
+#[must_use]
+pub fn quota_ref(name: &str) -> Ref {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest.as_ref()[..16]);
+    Ref(id)
 }
 
 /// Agency, as one side knows it.
@@ -284,124 +361,6 @@ impl PlacementView {
     #[must_use]
     pub fn agency_ref(&self) -> Option<Ref> {
         Ref::from_slice(&self.agency).ok()
-    }
-}
-
-/// The views that a decision needs, loaded by the caller, and which of them it changed.
-#[derive(Debug, Default, Clone)]
-pub struct World {
-    placements: HashMap<Ref, PlacementView>,
-    orders: HashMap<Ref, OrderView>,
-    agencies: HashMap<Ref, AgencyView>,
-    crews: HashMap<Ref, CrewView>,
-    changed: BTreeSet<(Shared, Ref)>,
-}
-
-/// Kind of a shared subject.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Shared {
-    /// Placement.
-    Placement,
-    /// Job order.
-    Order,
-    /// Agency.
-    Agency,
-    /// Crew list.
-    Crew,
-}
-
-impl World {
-    /// Placement, if known.
-    #[must_use]
-    pub fn placement(&self, id: Ref) -> Option<&PlacementView> {
-        self.placements.get(&id)
-    }
-
-    /// Job order, if known.
-    #[must_use]
-    pub fn order(&self, id: Ref) -> Option<&OrderView> {
-        self.orders.get(&id)
-    }
-
-    /// Agency, if known.
-    #[must_use]
-    pub fn agency(&self, id: Ref) -> Option<&AgencyView> {
-        self.agencies.get(&id)
-    }
-
-    /// Crew list, if known.
-    #[must_use]
-    pub fn crew(&self, id: Ref) -> Option<&CrewView> {
-        self.crews.get(&id)
-    }
-
-    /// Adds a view as it is stored; one that is here already stays.
-    pub fn load_placement(&mut self, id: Ref, view: PlacementView) {
-        self.placements.entry(id).or_insert(view);
-    }
-
-    /// As [`World::load_placement`].
-    pub fn load_order(&mut self, id: Ref, view: OrderView) {
-        self.orders.entry(id).or_insert(view);
-    }
-
-    /// As [`World::load_placement`].
-    pub fn load_agency(&mut self, id: Ref, view: AgencyView) {
-        self.agencies.entry(id).or_insert(view);
-    }
-
-    /// As [`World::load_placement`].
-    pub fn load_crew(&mut self, id: Ref, view: CrewView) {
-        self.crews.entry(id).or_insert(view);
-    }
-
-    /// Placement to be changed; `first_crossing` is the state of an unknown one.
-    pub fn placement_mut(&mut self, id: Ref, first_crossing: &str) -> &mut PlacementView {
-        self.changed.insert((Shared::Placement, id));
-        self.placements.entry(id).or_insert_with(|| PlacementView::unknown(first_crossing))
-    }
-
-    /// Job order to be changed.
-    pub fn order_mut(&mut self, id: Ref) -> &mut OrderView {
-        self.changed.insert((Shared::Order, id));
-        self.orders.entry(id).or_default()
-    }
-
-    /// Agency to be changed.
-    pub fn agency_mut(&mut self, id: Ref) -> &mut AgencyView {
-        self.changed.insert((Shared::Agency, id));
-        self.agencies.entry(id).or_default()
-    }
-
-    /// Crew list to be changed.
-    pub fn crew_mut(&mut self, id: Ref) -> &mut CrewView {
-        self.changed.insert((Shared::Crew, id));
-        self.crews.entry(id).or_default()
-    }
-
-    /// Subjects changed since the last call.
-    pub fn take_changed(&mut self) -> BTreeSet<(Shared, Ref)> {
-        std::mem::take(&mut self.changed)
-    }
-
-    /// Every placement, in no order.
-    pub fn placements(&self) -> impl Iterator<Item = (Ref, &PlacementView)> {
-        self.placements.iter().map(|(id, view)| (*id, view))
-    }
-
-    /// Every job order, in no order.
-    pub fn orders(&self) -> impl Iterator<Item = (Ref, &OrderView)> {
-        self.orders.iter().map(|(id, view)| (*id, view))
-    }
-
-    /// Every crew list, in no order.
-    pub fn crews(&self) -> impl Iterator<Item = (Ref, &CrewView)> {
-        self.crews.iter().map(|(id, view)| (*id, view))
-    }
-
-    /// Every agency, in no order.
-    pub fn agencies(&self) -> impl Iterator<Item = (Ref, &AgencyView)> {
-        self.agencies.iter().map(|(id, view)| (*id, view))
     }
 }
 

@@ -134,7 +134,7 @@ pub struct Finding {
 }
 
 /// A term that differs; the values are those of contracts, not of persons.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct FieldDifference {
     /// Path in registry terms, for example `contract.terms.wage_rate`.
     pub path: String,
@@ -144,6 +144,12 @@ pub struct FieldDifference {
     /// Observed or offered value, likewise.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub observed: String,
+    /// Where the agreed value stands, if it is in a record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agreed_at: Option<Place>,
+    /// Where the observed value stands, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Place>,
 }
 
 /// Verifies the bundle (and compares it with a second one) and reports what a replay finds, in English.

@@ -97,7 +97,7 @@ fn shown(record: &ReplayedRecord, party: &str, bounds: TimeBounds) -> ShownRecor
     let (outcome, gate) = match &record.act.outcome {
         ActOutcome::Undecided => ("undecided".to_owned(), String::new()),
         ActOutcome::Accepted => ("accepted".to_owned(), String::new()),
-        ActOutcome::Rejected { reason, gate, .. } => (reason.clone(), gate.clone()),
+        ActOutcome::Rejected { reason, detail } => (reason.clone(), detail.to_string()),
     };
     ShownRecord {
         place: record.place.clone(),
@@ -118,7 +118,7 @@ fn shown(record: &ReplayedRecord, party: &str, bounds: TimeBounds) -> ShownRecor
         outcome,
         gate,
         decided: record.decided.clone(),
-        unentitled: record.act.unentitled.clone(),
+        unentitled: record.act.unentitled.as_ref().map(ToString::to_string),
         supersedes: record.supersedes.map(|id| hex::encode(id.0)),
         erased_parts: record.missing.count_ones(),
     }

@@ -129,6 +129,7 @@ finding-terms-refused = a contract with worse terms than its job order was refus
 finding-substitution = worse terms in use than were agreed: { $terms }
 finding-term = { $path }: agreed { $agreed }, observed { $observed }
 finding-contradiction = facts that cannot both be true: { $facts }
+finding-deadline = time limits missed: { $deadlines }
 finding-departed = departed while in state { $state }
 finding-oversubscribed = { $candidates } candidates for { $seats } seats: { $allocated } were allocated, { $told } were told that there is none
 finding-rejected = { $count } records of { $party } were rejected: { $reason }

@@ -129,6 +129,7 @@ finding-terms-refused = se denegó un contrato con condiciones peores que su sol
 finding-substitution = condiciones en uso peores que las acordadas: { $terms }
 finding-term = { $path }: acordado { $agreed }, observado { $observed }
 finding-contradiction = hechos que no pueden ser ciertos a la vez: { $facts }
+finding-deadline = plazos incumplidos: { $deadlines }
 finding-departed = salió estando en el estado { $state }
 finding-oversubscribed = { $candidates } candidatos para { $seats } plazas: a { $allocated } se les asignó, a { $told } se les dijo que no hay
 finding-rejected = { $count } asientos de { $party } fueron rechazados: { $reason }

@@ -129,6 +129,7 @@ finding-terms-refused = un contrat aux conditions pires que son offre d'emploi a
 finding-substitution = conditions en usage pires que convenu : { $terms }
 finding-term = { $path } : convenu { $agreed }, observé { $observed }
 finding-contradiction = faits qui ne peuvent être vrais ensemble : { $facts }
+finding-deadline = délais non respectés : { $deadlines }
 finding-departed = parti alors que l'état était { $state }
 finding-oversubscribed = { $candidates } candidats pour { $seats } places : { $allocated } ont été placés, { $told } ont appris qu'il n'y en a pas
 finding-rejected = { $count } actes de { $party } ont été rejetés : { $reason }

@@ -134,6 +134,7 @@ fn concerned(row: &EntryRow) -> Option<ResourceKey> {
         ViewKind::Order => Kind::JobOrder,
         ViewKind::Agency => Kind::Agency,
         ViewKind::Crew => Kind::Crew,
+        ViewKind::Quota => return None,
     };
     Some((kind, subject.id))
 }

@@ -157,7 +157,7 @@ pub(crate) async fn forget(
             exchange.engine().forget_crew(world, id, head.record_id);
         }
         // Licences are public.
-        Some(Subject { kind: ViewKind::Agency, .. }) | None => {}
+        Some(Subject { kind: ViewKind::Agency | ViewKind::Quota, .. }) | None => {}
     }
     Ok(())
 }

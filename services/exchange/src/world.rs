@@ -1,6 +1,8 @@
 //! Views between the database and the engine.
 
-use convenio_agreement::view::{AgencyView, CrewView, OrderView, PlacementView, Shared, World};
+use std::collections::BTreeSet;
+
+use convenio_agreement::view::{AgencyView, CrewView, OrderView, PlacementView, QuotaView, Shared, World, quota_ref};
 use convenio_model::Ref;
 use convenio_store::{StoreError, ViewKey, ViewKind, ViewRow, Work};
 use prost::Message;
@@ -45,7 +47,9 @@ pub(crate) async fn load_more(
         }
     }
     let keys = orders.iter().map(|id| key(ViewKind::Order, id));
-    let keys = keys.chain(agencies.iter().map(|id| key(ViewKind::Agency, id))).collect::<Vec<_>>();
+    let quotas = quotas(exchange);
+    let keys = keys.chain(agencies.iter().map(|id| key(ViewKind::Agency, id)));
+    let keys = keys.chain(quotas.iter().map(|id| key(ViewKind::Quota, id))).collect::<Vec<_>>();
     work.load_views(&keys).await?;
     for id in orders {
         if let Some(row) = work.view(&key(ViewKind::Order, &id)).await? {
@@ -55,6 +59,11 @@ pub(crate) async fn load_more(
     for id in agencies {
         if let Some(row) = work.view(&key(ViewKind::Agency, &id)).await? {
             world.load_agency(id, decode::<AgencyView>(&row)?);
+        }
+    }
+    for id in quotas {
+        if let Some(row) = work.view(&key(ViewKind::Quota, &id)).await? {
+            world.load_quota(decode::<QuotaView>(&row)?);
         }
     }
     Ok(())
@@ -80,6 +89,11 @@ pub async fn load_crews(
     Ok(())
 }
 
+/// Where the quotas of every version are counted; few.
+fn quotas(exchange: &Exchange) -> BTreeSet<Ref> {
+    exchange.versions().flat_map(|pack| &pack.config().quotas).map(|quota| quota_ref(&quota.name)).collect()
+}
+
 /// Writes the views that changed.
 pub fn save_world(work: &mut Work, exchange: &Exchange, world: &mut World) {
     for (shared, id) in world.take_changed() {
@@ -101,6 +115,10 @@ pub fn save_world(work: &mut Work, exchange: &Exchange, world: &mut World) {
             Shared::Crew => {
                 let Some(view) = world.crew(id) else { continue };
                 (ViewKind::Crew, String::new(), String::new(), view.encode_to_vec())
+            }
+            Shared::Quota => {
+                let Some((_, view)) = world.quotas().find(|(own, _)| *own == id) else { continue };
+                (ViewKind::Quota, view.name.clone(), String::new(), view.encode_to_vec())
             }
         };
         let key = (exchange.pack().id().to_owned(), kind, id);

@@ -17,7 +17,7 @@ use crate::Registry;
 use crate::caller::Caller;
 use crate::error::{RegistryError, Violation};
 use crate::page::{List, Page};
-use crate::placement::{Act, COLLECTION as PLACEMENTS, Case, perform};
+use crate::placement::{Act, COLLECTION as PLACEMENTS, Case, complete, perform};
 use crate::request::Ticket;
 use crate::resource::{Resource, id_of};
 use crate::row::{decode, timestamp};
@@ -46,8 +46,11 @@ impl Registry {
         let ticket = Ticket::new(caller, "CreateContract", &request_id, &request)?;
         let actor = caller.acting("Contract", "CreateContract");
         let mut contract = request.contract.unwrap_or_default();
-        if contract.origin() == ContractOrigin::Observed {
-            return Err(RegistryError::field("contract.origin", "an observed contract is a fact of the placement"));
+        if matches!(contract.origin(), ContractOrigin::Observed | ContractOrigin::Paid) {
+            return Err(RegistryError::field(
+                "contract.origin",
+                "what was observed or paid is a fact of the placement",
+            ));
         }
         let placement = id_of(PLACEMENTS, &contract.placement, "contract.placement")?;
         event_time(contract.event_time_ms, self.core().clock().now_ms(), "contract.event_time_ms")?;
@@ -74,7 +77,10 @@ impl Registry {
                 }
                 let case = Case::load(work, &core, placement).await?;
                 let name = authoring_fact(&case.exchange)?.to_owned();
-                perform(work, &core, &case, Act { name, ..act }).await?;
+                let mut act = Act { name, ..act };
+                complete(work, &case, &mut act).await?;
+                let contract = act.contract.clone().unwrap_or(contract);
+                perform(work, &core, &case, act).await?;
                 let answer = put(work, &core, id, placement, contract, ContractOrigin::Authored);
                 ticket.keep(work, &answer, core.clock().now_ms());
                 Ok(answer)
@@ -222,10 +228,11 @@ fn authoring_fact(exchange: &Exchange) -> Result<&str, RegistryError> {
     fact.map(|fact| fact.name.as_str()).ok_or(denied)
 }
 
-/// Contracts that crossed, authored and observed.
+/// Contracts that crossed: authored, observed and as paid.
 fn crossed(view: &PlacementView) -> impl Iterator<Item = (ContractOrigin, &TermsView)> {
     let authored = view.authored.iter().map(|terms| (ContractOrigin::Authored, terms));
-    authored.chain(view.observed.iter().map(|terms| (ContractOrigin::Observed, terms)))
+    let observed = view.observed.iter().map(|terms| (ContractOrigin::Observed, terms));
+    authored.chain(observed).chain(view.paid.iter().map(|terms| (ContractOrigin::Paid, terms)))
 }
 
 fn holds(body: &[u8], part: &[u8]) -> bool {

@@ -1,6 +1,6 @@
 //! Why a use case did nothing. Paths of fields, never their values.
 
-use convenio_agreement::act::Refusal;
+use convenio_agreement::act::{Detail, Refusal};
 use convenio_agreement::plan::{ExtensionError, ProjectError};
 use convenio_exchange::IssueError;
 use convenio_store::StoreError;
@@ -165,16 +165,22 @@ impl RegistryError {
         }
     }
 
+    /// What a gate that refused tells: its name, its clause and its fact; none if none did.
+    #[must_use]
+    pub fn detail(&self) -> Option<&Detail> {
+        match self {
+            Self::Refused(refused) => match &refused.refusal {
+                Refusal::Gate(detail) => Some(detail),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Gate that refused; empty if none did.
     #[must_use]
     pub fn gate(&self) -> &str {
-        match self {
-            Self::Refused(refused) => match &refused.refusal {
-                Refusal::Gate { gate, .. } => gate.as_str(),
-                _ => "",
-            },
-            _ => "",
-        }
+        self.detail().map_or("", |detail| detail.gate.as_str())
     }
 
     /// Fields concerned.
@@ -207,7 +213,7 @@ impl RegistryError {
                 agreement: agreement.to_owned(),
                 act: act.to_owned(),
                 subject: subject(&refusal),
-                violations: refusal.field_paths().iter().map(|path| Violation::new(path, refusal.gate())).collect(),
+                violations: violations(refusal.detail()),
                 refusal,
             })),
             IssueError::Projection(error) => Self::Invalid(projection(error)),
@@ -216,6 +222,10 @@ impl RegistryError {
             IssueError::Store(error) => Self::Store(error),
         }
     }
+}
+
+fn violations(detail: Detail) -> Vec<Violation> {
+    detail.field_paths.into_iter().map(|path| Violation::new(path, &*detail.gate)).collect()
 }
 
 fn projection(error: ProjectError) -> Vec<Violation> {

@@ -19,7 +19,7 @@ use crate::request::{Ticket, sha256};
 use crate::resource::{Resource, id_of};
 use crate::row::decode;
 
-pub(crate) use act::{Act, belongs, perform};
+pub(crate) use act::{Act, belongs, complete, perform};
 pub(crate) use show::{Shown, positions};
 
 /// Collection of placements.

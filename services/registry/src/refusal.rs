@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use convenio_agreement::act::Refusal;
 use convenio_agreement::lifecycle::Gate;
 use convenio_exchange::journal::Actor;
 use convenio_model::Ref;
@@ -20,7 +19,8 @@ const MAX_ROWS: u64 = 10_000;
 /// Rows counted at a time.
 const BATCH: u32 = 1000;
 /// Gates whose refusals are findings.
-const NOTED: [Gate; 3] = [Gate::TermsNotWorse, Gate::AgencyTwoLicences, Gate::SeatFree];
+const NOTED: [Gate; 5] =
+    [Gate::TermsNotWorse, Gate::AgencyTwoLicences, Gate::SeatFree, Gate::QuotaFree, Gate::FeesLawful];
 
 /// Refused attempts of one act at one gate, for one subject: the body of a row of [`Kind::Refusal`].
 #[derive(Clone, PartialEq, prost::Message)]
@@ -62,9 +62,8 @@ impl Registry {
         result: Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
         if let Err(RegistryError::Refused(refused)) = &result
-            && let Refusal::Gate { gate, .. } = &refused.refusal
-            && NOTED.contains(gate)
-            && let Err(error) = self.refused(actor, refused, *gate).await
+            && let Some(gate) = refused.refusal.built_in().filter(|gate| NOTED.contains(gate))
+            && let Err(error) = self.refused(actor, refused, gate).await
         {
             // The answer is the refusal; that it was not counted is for the operator.
             tracing::warn!(gate = gate.as_str(), %error, "a refused attempt was not counted");
@@ -83,7 +82,7 @@ impl Registry {
             act: refused.act.clone(),
             gate: gate.as_str().to_owned(),
             subject: refused.subject.clone(),
-            field_paths: refused.refusal.field_paths().to_vec(),
+            field_paths: refused.refusal.detail().field_paths,
             count: 0,
             first_ms: 0,
             last_ms: 0,

@@ -10,6 +10,7 @@ mod tests;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use convenio_agreement::act::Detail;
 use convenio_registry::{Category, RegistryError, Violation};
 use convenio_store::StoreError;
 use tonic::{Code, Status};
@@ -29,7 +30,7 @@ const INTERNAL: &str = "internal error";
 pub fn from_registry(error: &RegistryError) -> Status {
     let code = code(error.category());
     let message = hide_fault(code, error.reason(), error);
-    Answer { code, reason: error.reason(), message: &message, gate: error.gate(), retry: error.retryable() }
+    Answer { code, reason: error.reason(), message: &message, detail: error.detail(), retry: error.retryable() }
         .with(error.violations())
 }
 
@@ -43,19 +44,19 @@ pub fn from_store(error: &StoreError) -> Status {
         StoreError::Corrupt(_) => (Code::Internal, "INTERNAL", false),
     };
     let message = hide_fault(code, reason, error);
-    Answer { code, reason, message: &message, gate: "", retry }.with(&[])
+    Answer { code, reason, message: &message, detail: None, retry }.with(&[])
 }
 
 /// A refusal of this crate's own.
 pub(crate) fn refusal(code: Code, reason: &str, message: &str) -> Status {
-    Answer { code, reason, message, gate: "", retry: code == Code::Unavailable }.with(&[])
+    Answer { code, reason, message, detail: None, retry: code == Code::Unavailable }.with(&[])
 }
 
 /// A field of the request that is at fault.
 pub(crate) fn bad_field(field: &str, description: &str) -> Status {
     let violation = Violation { field: field.to_owned(), description: description.to_owned() };
     let message = "the request is not valid";
-    Answer { code: Code::InvalidArgument, reason: "INVALID_ARGUMENT", message, gate: "", retry: false }
+    Answer { code: Code::InvalidArgument, reason: "INVALID_ARGUMENT", message, detail: None, retry: false }
         .with(&[violation])
 }
 
@@ -110,18 +111,24 @@ fn hide_fault(code: Code, reason: &str, error: &(dyn std::error::Error + 'static
     }
 }
 
+/// An entry of the metadata, if there is anything to say.
+fn said((key, value): (&str, &String)) -> Option<(String, String)> {
+    (!value.is_empty()).then(|| (key.to_owned(), value.clone()))
+}
+
 struct Answer<'a> {
     code: Code,
     reason: &'a str,
     message: &'a str,
-    gate: &'a str,
+    detail: Option<&'a Detail>,
     retry: bool,
 }
 
 impl Answer<'_> {
     fn with(self, violations: &[Violation]) -> Status {
-        let gate = (!self.gate.is_empty()).then(|| ("gate".to_owned(), self.gate.to_owned()));
-        let metadata: HashMap<_, _> = gate.into_iter().collect();
+        let of =
+            |detail: &Detail| [("gate", &detail.gate), ("clause", &detail.clause), ("fact", &detail.fact)].map(said);
+        let metadata: HashMap<_, _> = self.detail.map(of).into_iter().flatten().flatten().collect();
         let mut details = ErrorDetails::with_error_info(self.reason, DOMAIN, metadata);
         for violation in violations.iter().take(MAX_VIOLATIONS) {
             details.add_bad_request_violation(&violation.field, &violation.description);

@@ -99,6 +99,8 @@ pub enum ViewKind {
     Agency = 3,
     /// A crew list.
     Crew = 4,
+    /// The counter of a quota; never the subject of an entry.
+    Quota = 5,
 }
 
 /// Key of a view: (agreement, kind, subject).

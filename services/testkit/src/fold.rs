@@ -93,7 +93,9 @@ impl Replay<'_> {
             return Err(format!("{act} says {said:?} and was {prepared:?}"));
         }
         let content = content(self.exchange, &parts, prepared.stage)?;
-        engine.permit(world, &prepared, &content, &ATTESTED).map_err(|e| format!("{act} was not permitted: {e}"))?;
+        engine
+            .permit(world, &prepared, lead.event_time_ms, &content, &ATTESTED)
+            .map_err(|e| format!("{act} was not permitted: {e}"))?;
         engine.apply_own(world, &prepared, entry.record_id(), lead.event_time_ms, &content);
         Ok(())
     }
@@ -167,7 +169,7 @@ impl Replay<'_> {
             let reject = outcome.rejects.iter().find(|r| r.index == record.index);
             let decision = reject.map_or(Ok(()), |reject| {
                 let detail = details.iter().find(|d| d.index + start == record.index).cloned().unwrap_or_default();
-                Err(RejectedAct::new(record.record_id(), &reject.reason, &detail.gate, &detail.field_paths))
+                Err(RejectedAct::new(record.record_id(), &reject.reason, detail.into()))
             });
             self.exchange.engine().resolve(&mut self.folded.world, id, record.record_id(), decision);
         }

@@ -41,6 +41,20 @@ impl Day {
         (self.year, self.month, self.day)
     }
 
+    /// The day that lies so many days after 1970-01-01; None before 1900 or after 2200.
+    #[must_use]
+    pub fn from_number(number: i64) -> Option<Self> {
+        let shifted = number.checked_add(719_468)?;
+        let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+        let of_cycle = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * of_cycle + of_cycle / 4 - of_cycle / 100);
+        let shifted_month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * shifted_month + 2) / 5 + 1;
+        let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+        let year = of_cycle + era * 400 + i64::from(month <= 2);
+        Self::new(u16::try_from(year).ok()?, u8::try_from(month).ok()?, u8::try_from(day).ok()?)
+    }
+
     /// Days since 1970-01-01, before it negative (H. Hinnant, `days_from_civil`).
     #[must_use]
     pub fn number(self) -> i64 {
@@ -96,6 +110,10 @@ mod tests {
         assert_eq!(number("2000-03-01"), 11_017);
         assert_eq!(number("2024-02-29"), 19_782);
         assert_eq!(number("2024-12-31") + 1, number("2025-01-01"));
+        for text in ["1900-01-01", "1969-12-31", "2000-02-29", "2024-02-29", "2100-03-01", "2200-12-31"] {
+            assert_eq!(Day::from_number(number(text)).unwrap().to_string(), text);
+        }
+        assert_eq!(Day::from_number(number("2200-12-31") + 1), None);
         assert_eq!("2022-05-05".parse::<Day>().unwrap().to_string(), "2022-05-05");
         for no in [
             "2023-02-29",

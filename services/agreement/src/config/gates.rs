@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::check::{area, count, distinct, name, within};
 use super::{Config, Origin, Recruiter};
-use crate::lifecycle::Gate;
+use crate::lifecycle::built_in_gates;
 use crate::pack::PackError;
 
 /// Longest time that a gate or a deadline may name, days.
@@ -70,7 +70,7 @@ pub(super) fn check_gates(at: Origin<'_>, config: &Config) -> Result<(), PackErr
         if config.gates.iter().take(index).any(|earlier| earlier.name == gate.name) {
             at.note(at.error(&key("name"), format!("`{}` is named twice", gate.name)))?;
         }
-        if gate.name.parse::<Gate>().is_ok() {
+        if built_in_gates().any(|name| name == gate.name) {
             at.note(at.error(&key("name"), format!("`{}` is a built-in gate", gate.name)))?;
         }
         match (&gate.fact, &gate.absent) {

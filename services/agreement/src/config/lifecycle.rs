@@ -24,6 +24,8 @@ pub struct LifecycleConfig {
     /// Pairs of facts that cannot both be true.
     #[serde(default)]
     pub contradictions: Vec<[String; 2]>,
+    /// Most facts that one placement may have; 256 if absent.
+    pub max_facts: Option<u16>,
     /// States.
     pub states: Vec<StateConfig>,
     /// Transitions.
@@ -123,6 +125,9 @@ impl LifecycleConfig {
                 let problem = format!("must have {low} to {high} entries");
                 at.note(at.error(&format!("lifecycle.{key}"), problem))?;
             }
+        }
+        if lifecycle.max_facts.is_some_and(|most| !(1..=4_096).contains(&most)) {
+            at.note(at.error("lifecycle.max_facts", "must be 1 to 4096"))?;
         }
         let mut seen = HashSet::new();
         let states = lifecycle.states.iter().map(|state| ("states", &state.name));

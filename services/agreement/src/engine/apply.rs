@@ -3,10 +3,11 @@
 use convenio_model::{RecordId, Ref};
 
 use super::Engine;
-use crate::act::{Content, Incoming, Kind, Prepared, Refusal};
+use super::resolve::Accepted;
+use crate::act::{Content, Incoming, Kind, Prepared};
 use crate::lifecycle::{Role, Subject, Terms};
 use crate::view::{
-    CrewSaid, CrewView, FactView, LicenceView, OrderView, Pending, PlacementView, RejectedAct, TermsView, World, is,
+    Countersigned, CrewSaid, CrewView, FactView, LicenceView, OrderView, Pending, PlacementView, TermsView, World,
 };
 
 /// `RecruiterKind`, `JobOrderState` and the like come as numbers of their enums.
@@ -48,6 +49,7 @@ impl Engine<'_> {
                 to: prepared.to.clone(),
                 number: prepared.number,
                 contract: contract_of(content),
+                countersigned: countersigned(record_id, content),
                 prior,
                 event_time_ms,
             }),
@@ -74,8 +76,18 @@ impl Engine<'_> {
                 undecided: false,
             });
         } else if let Some(transition) = self.pack.lifecycle().transition(act.act) {
-            let to = self.pack.lifecycle().state_name(transition.to);
-            self.accept(view, to, act.number, &contract_of(act.content), act.event_time_ms);
+            self.accept(
+                view,
+                Accepted {
+                    record_id: &act.record_id.0,
+                    act: act.act,
+                    to: self.pack.lifecycle().state_name(transition.to),
+                    number: act.number,
+                    event_time_ms: act.event_time_ms,
+                    contract: &contract_of(act.content),
+                    countersigned: countersigned(act.record_id, act.content),
+                },
+            );
         }
         self.count_seat(world, act.subject);
     }
@@ -93,7 +105,7 @@ impl Engine<'_> {
         let Some(kind) = self.pack.lifecycle().notice(notice).map(|n| n.subject) else { return };
         let Some(lead) = content.first() else { return };
         match kind {
-            Subject::JobOrders => take_order(world.order_mut(subject), record_id, lead),
+            Subject::JobOrders => self.take_order(world, subject, record_id, lead),
             Subject::Agencies => {
                 let agency = world.agency_mut(subject);
                 let licence = licence_of(owner, record_id, lead);
@@ -102,61 +114,6 @@ impl Engine<'_> {
                 agency.licences.push(licence);
             }
             Subject::Crews => take_crew(world.crew_mut(subject), owner, record_id, lead),
-        }
-    }
-
-    /// The partner decided an own act (model: `resolve`).
-    pub fn resolve(&self, world: &mut World, placement: Ref, record_id: RecordId, decision: Result<(), RejectedAct>) {
-        let first = self.pack.lifecycle().state_name(self.pack.lifecycle().first_crossing);
-        let view = world.placement_mut(placement, first);
-        let pending = view.pending.iter().position(|p| is(&p.record_id, record_id));
-        let fact = view.facts.iter().position(|f| f.undecided && is(&f.record_id, record_id));
-        match (decision, pending, fact) {
-            (Ok(()), Some(at), _) => {
-                let act = view.pending.remove(at);
-                view.rejected = None;
-                self.accept(view, &act.to, act.number, &act.contract, act.event_time_ms);
-            }
-            (Ok(()), _, Some(at)) => view.facts[at].undecided = false,
-            (Ok(()), None, None) => {}
-            (Err(mut why), Some(at), _) => {
-                let act = view.pending.remove(at);
-                if !act.proposal {
-                    // What was built on it falls with it; its number is consumed nowhere.
-                    let mut index = 0;
-                    view.pending.retain(|p| {
-                        index += 1;
-                        index <= at || p.number <= act.number
-                    });
-                }
-                if let Some(prior) = act.prior {
-                    (view.order, view.recruiter, view.agency) = (prior.order, prior.recruiter, prior.agency);
-                }
-                why.act = act.act;
-                view.rejected = Some(why);
-            }
-            (Err(mut why), _, fact) => {
-                if let Some(at) = fact {
-                    why.act = view.facts.remove(at).name;
-                    view.authored.retain(|t| !is(&t.record_id, record_id));
-                    view.observed.retain(|t| !is(&t.record_id, record_id));
-                    view.rejected = Some(why);
-                }
-            }
-        }
-        self.count_seat(world, placement);
-    }
-
-    fn accept(&self, view: &mut PlacementView, to: &str, number: u64, contract: &str, event_time_ms: u64) {
-        to.clone_into(&mut view.state);
-        view.since_ms = event_time_ms;
-        view.number = number;
-        if let Some(state) = self.pack.lifecycle().state(to) {
-            let stage = self.pack.lifecycle().state_at(state).stage;
-            view.reached = view.reached.max(u32::try_from(stage.index()).unwrap_or(u32::MAX));
-        }
-        if !contract.is_empty() {
-            view.agreed = view.authored.iter().rev().find(|t| t.contract == contract).cloned();
         }
     }
 
@@ -188,12 +145,13 @@ impl Engine<'_> {
         match terms {
             Terms::Authored => view.authored.push(taken),
             Terms::Observed => view.observed.push(taken),
+            Terms::Paid => view.paid.push(taken),
         }
     }
 
-    /// Keeps `held` of the orders true: a seat counts while any accepted, effective or undecided own state holds one,
+    /// Keeps `held` of the orders and of the quotas that cover them true: a seat counts while any accepted, effective or undecided own state holds one,
     /// so that it is free again only once its release was accepted, or by a fact (model: `seat_freed_on_accept`).
-    fn count_seat(&self, world: &mut World, placement: Ref) {
+    pub(super) fn count_seat(&self, world: &mut World, placement: Ref) {
         let Some(view) = world.placement(placement) else { return };
         let now = if self.holds_seat(view) { view.order.clone() } else { Vec::new() };
         if now == view.seat_in {
@@ -201,12 +159,30 @@ impl Engine<'_> {
         }
         let first = self.pack.lifecycle().state_name(self.pack.lifecycle().first_crossing);
         let before = std::mem::replace(&mut world.placement_mut(placement, first).seat_in, now.clone());
-        if let Ok(order) = Ref::from_slice(&before) {
+        for (order, change) in [(before, -1), (now, 1)] {
+            let Ok(order) = Ref::from_slice(&order) else { continue };
             let order = world.order_mut(order);
-            order.held = order.held.saturating_sub(1);
+            order.held = order.held.saturating_add_signed(change);
+            for quota in order.quotas.clone() {
+                let quota = world.quota_mut(&quota);
+                quota.held = quota.held.saturating_add_signed(change);
+            }
         }
-        if let Ok(order) = Ref::from_slice(&now) {
-            world.order_mut(order).held += 1;
+    }
+
+    /// The state of an order; what it holds is counted anew in the quotas that cover it now.
+    fn take_order(&self, world: &mut World, id: Ref, record_id: RecordId, lead: &Content) {
+        let order = world.order_mut(id);
+        take_order(order, record_id, lead);
+        let now = self.quotas_of(&lead.doc, &order.area);
+        let before = std::mem::replace(&mut order.quotas, now.clone());
+        let held = order.held;
+        for name in before.iter().filter(|name| !now.contains(name)) {
+            let quota = world.quota_mut(name);
+            quota.held = quota.held.saturating_sub(held);
+        }
+        for name in now.iter().filter(|name| !before.contains(name)) {
+            world.quota_mut(name).held += held;
         }
     }
 
@@ -218,32 +194,21 @@ impl Engine<'_> {
     }
 }
 
-impl RejectedAct {
-    /// The rejection of `record_id` as the OUTCOME tells it.
-    #[must_use]
-    pub fn new(record_id: RecordId, reason: &str, gate: &str, field_paths: &[String]) -> Self {
-        Self {
-            record_id: record_id.0.to_vec(),
-            act: String::new(),
-            reason: reason.to_owned(),
-            gate: gate.to_owned(),
-            field_paths: field_paths.to_vec(),
-        }
-    }
-
-    /// The rejection that `refusal` stands for.
-    #[must_use]
-    pub fn from_refusal(record_id: RecordId, refusal: &Refusal) -> Self {
-        Self::new(record_id, refusal.reason(), &refusal.gate(), refusal.field_paths())
-    }
-}
-
 fn named(name: Option<&str>, collection: &str) -> Option<Ref> {
     name?.strip_prefix(collection)?.parse().ok()
 }
 
 fn contract_of(content: &[Content]) -> String {
     content.iter().find_map(|c| c.doc.text("contract.name")).unwrap_or_default().to_owned()
+}
+
+/// What an act says of the contract's text, if it names one.
+fn countersigned(record_id: RecordId, content: &[Content]) -> Option<Countersigned> {
+    let contract = contract_of(content);
+    let bytes = |path: &str| content.iter().find_map(|c| c.doc.bytes(path)).unwrap_or_default().to_vec();
+    let (text_sha256, accepted_sha256) = (bytes("contract.text_sha256"), bytes("event.text_sha256"));
+    let says = !contract.is_empty() && !(text_sha256.is_empty() && accepted_sha256.is_empty());
+    says.then(|| Countersigned { record_id: record_id.0.to_vec(), contract, text_sha256, accepted_sha256 })
 }
 
 fn take_order(order: &mut OrderView, record_id: RecordId, lead: &Content) {

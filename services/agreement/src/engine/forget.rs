@@ -16,7 +16,7 @@ impl Engine<'_> {
         let of_record = |terms: &TermsView| is(&terms.record_id, record_id) && named(message_name, &terms.message_name);
         let held = |terms: &TermsView| of_record(terms) && !terms.message.is_empty();
         let worker = !view.worker_ref.is_empty() && self.brings(message_name, WORKER_REF);
-        let terms = view.authored.iter().chain(&view.observed).chain(&view.agreed).any(held);
+        let terms = view.authored.iter().chain(&view.observed).chain(&view.paid).chain(&view.agreed).any(held);
         if !worker && !terms {
             return;
         }
@@ -25,7 +25,7 @@ impl Engine<'_> {
         if worker {
             view.worker_ref.clear();
         }
-        let terms = view.authored.iter_mut().chain(&mut view.observed).chain(&mut view.agreed);
+        let terms = view.authored.iter_mut().chain(&mut view.observed).chain(&mut view.paid).chain(&mut view.agreed);
         terms.filter(|terms| of_record(terms)).for_each(|terms| terms.message.clear());
     }
 

@@ -178,7 +178,7 @@ fn no_enforcement(seen: &Seen<'_>) -> Broken {
 fn permit_needs_reason(seen: &Seen<'_>) -> Broken {
     let takes = |name: &str| name.contains("revoke") || name.contains("cancel");
     let broken = seen.lifecycle.transitions.iter().position(|act| {
-        let reasoned = act.gates.contains(&Gate::ReasonGiven);
+        let reasoned = act.gates.iter().any(|gate| gate.is(Gate::ReasonGiven));
         takes(&act.name) && !reasoned
     });
     broken
@@ -198,7 +198,7 @@ fn informed(seen: &Seen<'_>) -> Broken {
     }
     let facts = seen.lifecycle.facts.iter().flat_map(|fact| &fact.gates);
     let transitions = seen.lifecycle.transitions.iter().flat_map(|act| &act.gates);
-    let taught = facts.chain(transitions).any(|gate| *gate == Gate::MandatoryModules);
+    let taught = facts.chain(transitions).any(|gate| gate.is(Gate::MandatoryModules));
     (!taught).then(|| at("lifecycle.facts", "no act says that the worker was informed"))
 }
 

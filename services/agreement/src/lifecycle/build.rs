@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use convenio_wire::MAX_PARTS_COUNT;
 
-use super::{ActRef, Fact, Gate, Lifecycle, Notice, StageId, State, StateId, Transition};
+use super::{ActRef, Fact, Gate, GateDef, Lifecycle, Notice, StageId, State, StateId, Transition};
 use crate::config::{Config, Origin};
 use crate::pack::PackError;
 
 /// Gates of one act, at most.
 const MAX_GATES: usize = 32;
+/// Facts of one placement, at most, where the agreement does not say.
+const MAX_FACTS: usize = 256;
 
 /// Names that are being resolved, and where they stand.
 struct Names<'a> {
@@ -41,6 +43,8 @@ impl Lifecycle {
             holds_seat: names.states("lifecycle.holds_seat", &source.holds_seat)?,
             frees_seat: source.frees_seat.clone(),
             contradictions: source.contradictions.iter().cloned().map(|[a, b]| (a, b)).collect(),
+            deadlines: config.deadlines.clone(),
+            max_facts: source.max_facts.map_or(MAX_FACTS, usize::from),
             leads: HashMap::new(),
             names: HashMap::new(),
         };
@@ -252,14 +256,32 @@ impl Names<'_> {
         Ok(messages)
     }
 
-    fn gates(&self, key: &str, list: &[String]) -> Result<Vec<Gate>, PackError> {
+    fn gates(&self, key: &str, list: &[String]) -> Result<Vec<Arc<GateDef>>, PackError> {
         if list.len() > MAX_GATES {
             return Err(self.at.error(key, format!("more than {MAX_GATES} gates")));
         }
         let gates = list.iter().enumerate();
-        self.at.each(gates.map(|(index, name)| {
-            let key = format!("{key}[{index}]");
-            name.parse().map_err(|_| self.at.error(&key, format!("unknown gate `{name}`")))
-        }))
+        self.at.each(gates.map(|(index, name)| self.gate(&format!("{key}[{index}]"), name)))
+    }
+
+    fn gate(&self, key: &str, name: &str) -> Result<Arc<GateDef>, PackError> {
+        let declared = self.config.gates.iter().find(|gate| gate.name == name).map(GateDef::declared);
+        let gate = declared.or_else(|| GateDef::built_in(name));
+        let gate = gate.ok_or_else(|| self.at.error(key, format!("unknown gate `{name}`")))?;
+        if let Some(asked) = gate.fact()
+            && !self.config.lifecycle.facts.iter().any(|fact| fact.name == asked.fact)
+        {
+            return Err(self.at.error(key, format!("`{name}` asks for `{}`, which is no fact here", asked.fact)));
+        }
+        let needs = [
+            (Gate::QuotaFree, !self.config.quotas.is_empty(), "[[quotas]]"),
+            (Gate::WithinStay, self.config.stay.is_some(), "[stay]"),
+            (Gate::SectorAllowed, !self.config.sectors.is_empty(), "[[sectors]]"),
+            (Gate::FeesLawful, self.config.fees.is_some(), "[fees]"),
+        ];
+        match needs.into_iter().find(|(asked, there, _)| gate.is(*asked) && !there) {
+            Some((_, _, table)) => Err(self.at.error(key, format!("`{name}` needs {table}"))),
+            None => Ok(Arc::new(gate)),
+        }
     }
 }

@@ -11,8 +11,11 @@ use crate::lifecycle::Lifecycle;
 use crate::pack::{Pack, PackError, Place};
 
 /// Fields of `EmploymentTerms`: a wage says nothing apart from what one unit of it pays for.
-const BASIS: &str = "wage_basis";
 const WAGE: &str = "wage_rate";
+const UNITS: [&str; 2] = ["wage_basis", "piece_unit"];
+/// Where an order says what its contract says among the terms.
+const OF_ORDER: [(&str, &str); 2] =
+    [("terms.employer_name", "employer.legal_name"), ("terms.place", "job_order.place")];
 /// How an absent term is shown.
 const ABSENT: &str = "–";
 
@@ -75,16 +78,27 @@ pub(crate) fn term_rules(
 /// The terms of `other` that are worse for the worker than those of `agreed`, by the agreement's
 /// comparisons. Terms are matched by their path after the root (`job_order.terms.x` and
 /// `contract.terms.x`); one that either message does not have at all is not compared. A date or wage that
-/// was agreed and is missing is worse; a cost that was not agreed is worse if it is more than nothing.
-/// Amounts in different currencies are worse; a wage is compared only where its basis is the same.
+/// was agreed and is missing is worse, as is a text, code or place that must be the same; a cost that was not agreed is worse if it is more than nothing.
+/// Amounts in different currencies are worse; a wage is compared only where its basis and its piece are the same.
+/// Employer and place of an order are those of `employer.legal_name` and `job_order.place`.
 #[must_use]
 pub fn compare_terms(pack: &Pack, agreed: &Doc, other: &Doc) -> Vec<Worse> {
+    compare(pack, agreed, other, false)
+}
+
+/// As [`compare_terms`], of terms that were seen in use or paid: what an observer does not state of a text, code or place
+/// is no difference.
+#[must_use]
+pub fn compare_observed(pack: &Pack, agreed: &Doc, observed: &Doc) -> Vec<Worse> {
+    compare(pack, agreed, observed, true)
+}
+
+fn compare(pack: &Pack, agreed: &Doc, other: &Doc, observed: bool) -> Vec<Worse> {
     let mut found = Vec::new();
     for rule in pack.terms() {
-        let Some((a, b)) = agreed.by_suffix(&rule.suffix).zip(other.by_suffix(&rule.suffix)) else {
-            continue;
-        };
-        if rule.comparable(agreed, other) && rule.is_worse(a, b) {
+        let Some((a, b)) = term_of(agreed, &rule.suffix).zip(term_of(other, &rule.suffix)) else { continue };
+        let silent = observed && rule.compare == Compare::MustEqual && stated(b).is_none();
+        if !silent && rule.comparable(agreed, other) && rule.is_worse(a, b) {
             found.push(Worse { path: rule.suffix.clone(), agreed: rule.show(a), other: rule.show(b) });
         }
     }
@@ -92,18 +106,20 @@ pub fn compare_terms(pack: &Pack, agreed: &Doc, other: &Doc) -> Vec<Worse> {
 }
 
 impl TermRule {
-    /// A wage says nothing beside one of another basis, which is a finding of its own.
+    /// A wage says nothing beside one of another basis or another kind of piece, which is a finding of its own.
     fn comparable(&self, agreed: &Doc, other: &Doc) -> bool {
         let Some(parent) = self.suffix.strip_suffix(WAGE) else { return true };
-        let basis = format!("{parent}{BASIS}");
-        let both = agreed.by_suffix(&basis).zip(other.by_suffix(&basis));
-        both.is_none_or(|(a, b)| a == b)
+        UNITS.iter().all(|unit| {
+            let unit = format!("{parent}{unit}");
+            let both = agreed.by_suffix(&unit).zip(other.by_suffix(&unit));
+            both.is_none_or(|(a, b)| a == b)
+        })
     }
 
     fn is_worse(&self, agreed: Option<&Term>, other: Option<&Term>) -> bool {
         let worse = match self.compare {
             Compare::Never => return false,
-            Compare::MustEqual => return agreed.is_some() && agreed != other,
+            Compare::MustEqual => return stated(agreed).is_some() && agreed != other,
             Compare::LowerIsWorse => Ordering::Less,
             Compare::HigherIsWorse => Ordering::Greater,
         };
@@ -132,6 +148,17 @@ impl TermRule {
             Some(term) => show(term),
         }
     }
+}
+
+/// A term of either document: where it stands among the terms, or where an order says it.
+fn term_of<'d>(doc: &'d Doc, suffix: &str) -> Option<Option<&'d Term>> {
+    let of_order = || OF_ORDER.iter().find(|(own, _)| *own == suffix).and_then(|(_, path)| doc.field(path));
+    doc.by_suffix(suffix).or_else(of_order)
+}
+
+/// An empty text states nothing.
+fn stated(term: Option<&Term>) -> Option<&Term> {
+    term.filter(|term| !matches!(term, Term::Text(text) if text.is_empty()))
 }
 
 /// Order of two values of one kind; `None` if they have none, as amounts in different currencies.

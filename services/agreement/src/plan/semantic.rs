@@ -198,6 +198,11 @@ impl Doc {
         }
     }
 
+    /// The field that is built from this registry path: `None` if the message has none, `Some(None)` if it is not set.
+    pub(super) fn field(&self, path: &str) -> Option<Option<&Term>> {
+        self.terms.iter().find(|(own, _)| **own == *path).map(|(_, term)| term.as_ref())
+    }
+
     /// The field whose path has this suffix after its root: `None` if the message has none,
     /// `Some(None)` if it is not set.
     pub(super) fn by_suffix(&self, suffix: &str) -> Option<Option<&Term>> {

@@ -41,7 +41,7 @@ fn the_lifecycle_is_that_of_the_file() {
     let lifecycle = pack.lifecycle();
     let nominate = lifecycle.transition("nominate").unwrap();
     assert_eq!(nominate.messages.len(), 2);
-    assert_eq!(nominate.gates[2], Gate::AgencyTwoLicences);
+    assert!(nominate.gates[2].is(Gate::AgencyTwoLicences));
     assert!(lifecycle.transition("preselect").unwrap().is_local());
     let lead = lifecycle.act_of_lead(&name("Nomination")).unwrap();
     assert_eq!(lead, ActDef::Transition(nominate));

@@ -125,7 +125,7 @@ impl Two {
         let messages = self.pack.lifecycle().act(&act).unwrap().messages().to_vec();
         let short: Vec<&str> = messages.iter().map(|m| m.rsplit('.').next().unwrap()).collect();
         let content = self.project(&short, &sources, prepared.stage);
-        if engine.permit(&self.sides[which].world, &prepared, &content, &LOCAL).is_err() {
+        if engine.permit(&self.sides[which].world, &prepared, 1, &content, &LOCAL).is_err() {
             return;
         }
         engine.apply_own(&mut self.sides[which].world, &prepared, id, 1, &content);

@@ -304,7 +304,7 @@ impl Exchange {
             let open = engine.prepare(&worlds[by], FIRST, act).expect("by the rules");
             let own = content(pack.lifecycle().act(act).expect("of the pack").messages(), open.stage);
             let local = Local { consent: true, of_age: true, return_offer_shown: true, all_modules: true };
-            engine.permit(&worlds[by], &open, &own, &local).expect("by the rules");
+            engine.permit(&worlds[by], &open, 1, &own, &local).expect("by the rules");
             let kind = match open.kind {
                 Kind::Transition => ActKind::Transition,
                 Kind::Proposal => ActKind::Proposal,

@@ -1,7 +1,7 @@
 //! A RECORD read as an act of the agreement.
 
 use convenio_agreement::Pack;
-use convenio_agreement::act::{Content, Kind};
+use convenio_agreement::act::{Content, Detail, Kind};
 use convenio_agreement::lifecycle::ActDef;
 use convenio_model::{RecordId, Ref};
 use convenio_wire::exchange::v1::{ActKind, Part};
@@ -20,10 +20,8 @@ pub enum ActOutcome {
     Rejected {
         /// Coarse reason, from the log.
         reason: String,
-        /// Gate, from the OUTCOME's erasable part; empty if it is erased or no gate refused.
-        gate: String,
-        /// Fields concerned, likewise.
-        field_paths: Vec<String>,
+        /// Gate, clause, fact and fields, from the OUTCOME's erasable part; empty if it is erased or no gate refused.
+        detail: Detail,
     },
 }
 
@@ -46,8 +44,8 @@ pub struct ReplayedAct {
     pub licence: Option<i32>,
     /// An own undecided act of the placement on which it was built.
     pub built_on: Option<RecordId>,
-    /// Why its issuer was not entitled to it by what it had seen; the gate or the reason.
-    pub unentitled: Option<String>,
+    /// Why its issuer was not entitled to it by what it had seen; where no gate refuses, the reason stands as the gate.
+    pub unentitled: Option<Detail>,
     /// Decision.
     pub outcome: ActOutcome,
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use convenio_agreement::Pack;
-use convenio_agreement::act::{Incoming, Kind, Local, Prepared};
+use convenio_agreement::act::{Detail, Incoming, Kind, Local, Prepared, Refusal};
 use convenio_agreement::engine::Engine;
 use convenio_agreement::lifecycle::{ActDef, Gate, Role, StageId};
 use convenio_agreement::view::{RejectedAct, World};
@@ -109,7 +109,8 @@ impl<'f> Fold<'f> {
     fn surround(&mut self, read: &Read<'_>, step: u64) {
         let Some(shared) = self.shared else { return };
         let view = self.world.placement(read.subject);
-        let orders = [read.named("placement.job_order", "jobOrders"), view.and_then(|view| view.order_ref())];
+        let seat = view.and_then(|view| Ref::from_slice(&view.seat_in).ok());
+        let orders = [read.named("placement.job_order", "jobOrders"), view.and_then(|view| view.order_ref()), seat];
         let agencies = [read.named("placement.agency", "agencies"), view.and_then(|view| view.agency_ref())];
         for id in orders.into_iter().flatten() {
             let held = shared.held(id, step);
@@ -122,6 +123,9 @@ impl<'f> Fold<'f> {
             } else if held > 0 {
                 self.world.order_mut(id).held = held;
             }
+        }
+        for quota in &read.pack.config().quotas {
+            self.world.quota_mut(&quota.name).held = shared.quota(&quota.name, step);
         }
         for id in agencies.into_iter().flatten() {
             if let Some(known) = shared.agency(id, step) {
@@ -154,11 +158,7 @@ impl<'f> Fold<'f> {
         let outcome = match &case.spooled.decision {
             None => ActOutcome::Undecided,
             Some(decision) if decision.reason.is_empty() => ActOutcome::Accepted,
-            Some(decision) => ActOutcome::Rejected {
-                reason: decision.reason.clone(),
-                gate: decision.gate.clone(),
-                field_paths: decision.field_paths.clone(),
-            },
+            Some(decision) => ActOutcome::Rejected { reason: decision.reason.clone(), detail: decision.detail() },
         };
         ReplayedAct {
             index: case.spooled.index,
@@ -221,7 +221,7 @@ impl<'f> Fold<'f> {
         }
         let told = match decision.reason.as_str() {
             "" => Ok(()),
-            reason => Err(RejectedAct::new(read.record_id, reason, &decision.gate, &decision.field_paths)),
+            reason => Err(RejectedAct::new(read.record_id, reason, decision.detail())),
         };
         self.engine(case).resolve(&mut self.world, read.subject, read.record_id, told);
         self.changed(read.subject, step, case.spooled.index);
@@ -247,7 +247,7 @@ impl<'f> Fold<'f> {
         let lifecycle = self.last.lifecycle();
         let (state, _) = view.effective();
         let freed = lifecycle.frees_seat.iter().any(|fact| view.has(fact));
-        let waiting = lifecycle.transitions.iter().filter(|t| t.gates.contains(&Gate::SeatFree));
+        let waiting = lifecycle.transitions.iter().filter(|t| ActDef::Transition(t).asks(Gate::SeatFree));
         let waiting = waiting.flat_map(|t| &t.from).any(|waiting| lifecycle.state_name(*waiting) == state);
         let wants = (order, !freed && waiting, !freed && !view.seat_in.is_empty());
         if self.wants == Some(wants) && !(wants.1 || wants.2) {
@@ -285,17 +285,17 @@ fn prepared(read: &Read<'_>) -> Prepared {
 }
 
 /// Whether the rules gave the issuer this act; what only its registry can tell is taken as true.
-fn unentitled(engine: &Engine<'_>, world: &World, declared: &Prepared, read: &Read<'_>) -> Option<String> {
+fn unentitled(engine: &Engine<'_>, world: &World, declared: &Prepared, read: &Read<'_>) -> Option<Detail> {
     let open = match engine.prepare(world, declared.placement, &declared.act) {
         Ok(open) => open,
-        Err(refusal) => return Some(name_of(refusal.gate(), refusal.reason())),
+        Err(refusal) => return Some(named(&refusal)),
     };
     if (open.kind, open.number, &open.known_state) != (declared.kind, declared.number, &declared.known_state) {
-        return Some("SEQUENCE".to_owned());
+        return Some(named(&Refusal::Sequence));
     }
     let local = Local { consent: true, of_age: true, return_offer_shown: true, all_modules: true };
-    let refusal = engine.permit(world, &open, &read.content, &local).err()?;
-    Some(name_of(refusal.gate(), refusal.reason()))
+    let refusal = engine.permit(world, &open, read.event_time_ms, &read.content, &local).err()?;
+    Some(named(&refusal))
 }
 
 /// What a node of this side had to decide.
@@ -314,6 +314,7 @@ fn verdict(
     engine.judge(world, incoming).map_err(|refusal| refusal.reason().to_owned())
 }
 
-fn name_of(gate: String, reason: &str) -> String {
-    if gate.is_empty() { reason.to_owned() } else { gate }
+fn named(refusal: &Refusal) -> Detail {
+    let detail = refusal.detail();
+    if detail.gate.is_empty() { Detail { gate: refusal.reason().to_owned(), ..detail } } else { detail }
 }

@@ -131,18 +131,17 @@ impl<'g> Worker<'g> {
         let (log, told) = (by.0 as usize, by.1);
         let Some(place) = self.with.chains[1 - direction].place(log, told) else { return Ok(None) };
         let step = self.told[direction].peer(place)?;
-        let detail = if reason.is_empty() { RejectDetail::default() } else { self.detail(log, told, index) };
-        let RejectDetail { gate, field_paths, .. } = detail;
-        Ok(Some(Decided { step, log: by.0, index: told, reason, gate, field_paths }))
+        let detail = if reason.is_empty() { None } else { self.detail(log, told, index) };
+        Ok(Some(Decided { step, log: by.0, index: told, reason, told: detail }))
     }
 
-    /// Gate and paths of a rejection, from the OUTCOME's own part; empty if it is erased.
-    fn detail(&mut self, log: usize, told: u64, index: u64) -> RejectDetail {
+    /// Gate, clause, fact and paths of a rejection, from the OUTCOME's own part; none if it is erased.
+    fn detail(&mut self, log: usize, told: u64, index: u64) -> Option<RejectDetail> {
         if self.detail.as_ref().is_none_or(|(own, _)| *own != (log, told)) {
             self.detail = Some(((log, told), self.details(log, told).unwrap_or_default()));
         }
         let details = self.detail.as_ref().map_or(&[][..], |(_, details)| details);
-        details.iter().find(|detail| detail.index == index).cloned().unwrap_or_default()
+        details.iter().find(|detail| detail.index == index).cloned()
     }
 
     fn details(&self, log: usize, told: u64) -> Option<Vec<RejectDetail>> {

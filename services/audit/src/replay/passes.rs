@@ -58,6 +58,7 @@ pub(super) fn run(
     for share in 0..orders.shares() {
         short.extend(settle(&orders.read::<OrderEvent>(share)?, &mut sides));
     }
+    sides.iter_mut().for_each(Shared::settle_quotas);
     short.sort_by_key(|(order, _)| *order);
     visit.start(exchange, &short);
     passes.second(&sides, visit)

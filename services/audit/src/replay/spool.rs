@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use convenio_agreement::act::Detail;
+use convenio_wire::exchange::v1::RejectDetail;
 use prost::Message;
 
 use crate::verify::shares::{self, Shares};
@@ -50,10 +52,16 @@ pub(super) struct Decided {
     /// Empty if it was accepted.
     #[prost(string, tag = "4")]
     pub(super) reason: String,
-    #[prost(string, tag = "5")]
-    pub(super) gate: String,
-    #[prost(string, repeated, tag = "6")]
-    pub(super) field_paths: Vec<String>,
+    /// What its part tells besides; none if that is erased.
+    #[prost(message, optional, tag = "5")]
+    pub(super) told: Option<RejectDetail>,
+}
+
+impl Decided {
+    /// What it tells besides the reason.
+    pub(super) fn detail(&self) -> Detail {
+        self.told.clone().map(Detail::from).unwrap_or_default()
+    }
 }
 
 /// A change that concerns a job order, at one side.

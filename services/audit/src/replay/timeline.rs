@@ -33,6 +33,8 @@ pub(super) struct Shared {
     agencies: Views<AgencyView>,
     /// Step (upper 40 bits) from which so many seats (lower 24) are held.
     held: HashMap<Ref, Vec<u64>>,
+    /// By quota: how its count changed at each step; once settled, what it is from each step on.
+    quotas: HashMap<String, Vec<(u64, i64)>>,
 }
 
 const SEATS: u32 = 24;
@@ -84,6 +86,47 @@ impl Shared {
         self.held.insert(id, held);
     }
 
+    /// Counts the changes of one order's seats in the quotas that cover it, as its notices come and go.
+    fn put_quotas(&mut self, id: Ref, changes: &[(u64, i32)]) {
+        let Some(views) = self.orders.get(&id) else { return };
+        let mut told: Vec<(&String, u64, i64)> = Vec::new();
+        let mut covered: &[String] = &[];
+        for (step, view) in views.iter().filter(|(_, view)| !view.quotas.is_empty() || !covered.is_empty()) {
+            let held = i64::from(self.held(id, *step));
+            told.extend(covered.iter().filter(|name| !view.quotas.contains(name)).map(|name| (name, *step, -held)));
+            told.extend(view.quotas.iter().filter(|name| !covered.contains(name)).map(|name| (name, *step, held)));
+            covered = &view.quotas;
+        }
+        for (step, seats) in changes {
+            let known = at(&self.orders, id, *step).map(|view| view.quotas.as_slice()).unwrap_or_default();
+            told.extend(known.iter().map(|name| (name, *step, i64::from(*seats))));
+        }
+        let told: Vec<_> = told.into_iter().map(|(name, step, change)| (name.clone(), step, change)).collect();
+        for (name, step, change) in told.into_iter().filter(|(.., change)| *change != 0) {
+            self.quotas.entry(name).or_default().push((step, change));
+        }
+    }
+
+    /// Sums up what all orders changed.
+    pub(super) fn settle_quotas(&mut self) {
+        for changes in self.quotas.values_mut() {
+            changes.sort_unstable();
+            let mut now = 0;
+            for (_, change) in changes.iter_mut() {
+                now += *change;
+                *change = now;
+            }
+        }
+    }
+
+    /// What a quota counts just before a step.
+    pub(super) fn quota(&self, name: &str, step: u64) -> u32 {
+        let Some(held) = self.quotas.get(name) else { return 0 };
+        let after = held.partition_point(|(from, _)| *from < step);
+        let last = after.checked_sub(1).and_then(|at| held.get(at)).map_or(0, |(_, held)| *held);
+        u32::try_from(last).unwrap_or_default()
+    }
+
     /// Follows the demand for one order's seats.
     pub(super) fn demand(&self, id: Ref, events: &[&OrderEvent]) -> Demand {
         let mut demand = Demand::default();
@@ -128,6 +171,7 @@ pub(super) fn settle(events: &[OrderEvent], sides: &mut [Shared; 2]) -> Vec<(Ref
             let changes: Vec<(u64, i32)> = seats.map(|event| (event.step, event.seats)).collect();
             if !changes.is_empty() {
                 sides[side].put_seats(id, &changes);
+                sides[side].put_quotas(id, &changes);
             }
         }
         let wants: Vec<&OrderEvent> = events.into_iter().filter(|event| !event.placement.is_empty()).collect();

@@ -68,7 +68,8 @@ impl Agencies {
 /// Rejected for a licence; the gate's name may be erased, then the coarse reason must do.
 fn is_by_licence(outcome: &ActOutcome) -> bool {
     let licence = Gate::AgencyTwoLicences.as_str();
-    matches!(outcome, ActOutcome::Rejected { reason, gate, .. } if reason == "GATE" && (gate == licence || gate.is_empty()))
+    let ActOutcome::Rejected { reason, detail } = outcome else { return false };
+    reason == "GATE" && (detail.gate == licence || detail.gate.is_empty())
 }
 
 fn suspended(case: &Case<'_>, id: Ref, agency: Agency) -> Finding {

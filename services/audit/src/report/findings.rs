@@ -61,6 +61,11 @@ fn contradiction(case: &Case<'_>, history: &History, kind: &str, all: &[&Discrep
             let condition = case.say.with("finding-contradiction", [("facts", facts.into())]);
             ("A8", "CONTRADICTORY_FACTS", condition, Gravity::Serious)
         }
+        "deadline_missed" => {
+            let deadlines = joined(&|d| format!("{}{}: {} → {}", d.field_path, clause(d), d.agreed, d.observed));
+            let condition = case.say.with("finding-deadline", [("deadlines", deadlines.into())]);
+            ("A9", "DEADLINE_MISSED", condition, Gravity::Serious)
+        }
         _ => {
             let state = all.first().map_or("", |d| d.observed.as_str());
             let condition = case.say.with("finding-departed", [("state", state.into())]);
@@ -71,6 +76,8 @@ fn contradiction(case: &Case<'_>, history: &History, kind: &str, all: &[&Discrep
         path: d.field_path.clone(),
         agreed: d.agreed.clone(),
         observed: d.observed.clone(),
+        agreed_at: d.agreed_record.and_then(|record| place_of(history, record)),
+        observed_at: d.observed_record.and_then(|record| place_of(history, record)),
     };
     let records = all.iter().flat_map(|d| [d.agreed_record, d.observed_record]).flatten();
     Finding {
@@ -81,8 +88,16 @@ fn contradiction(case: &Case<'_>, history: &History, kind: &str, all: &[&Discrep
         subject: history.subject.clone(),
         places: listed(records.filter_map(|record| place_of(history, record))),
         count: all.len() as u64,
-        fields: if criterion == "A13" { all.iter().map(difference).collect() } else { Vec::new() },
+        fields: if matches!(code, "CONTRACT_SUBSTITUTION" | "DEADLINE_MISSED") {
+            all.iter().map(difference).collect()
+        } else {
+            Vec::new()
+        },
     }
+}
+
+fn clause(of: &Discrepancy) -> String {
+    if of.clause.is_empty() { String::new() } else { format!(" [{}]", of.clause) }
 }
 
 fn place_of(history: &History, record: RecordId) -> Option<Place> {
@@ -93,9 +108,9 @@ fn place_of(history: &History, record: RecordId) -> Option<Place> {
 fn skipped(case: &Case<'_>, history: &History, record: &ReplayedRecord) -> Option<Finding> {
     let why = record.act.unentitled.as_ref().filter(|_| record.act.outcome == ActOutcome::Accepted)?;
     let values = [("party", case.party(record.issuer).into()), ("act", (&*record.act.act).into())];
-    let values = values.into_iter().chain([("why", (&**why).into())]);
+    let values = values.into_iter().chain([("why", why.to_string().into())]);
     Some(Finding {
-        criterion: if *why == Gate::Consent.as_str() { "A17" } else { "A9" },
+        criterion: if why.gate == Gate::Consent.as_str() { "A17" } else { "A9" },
         code: "GATE_SKIPPED",
         condition: case.say.with("finding-gate-skipped", values),
         gravity: Gravity::Serious,

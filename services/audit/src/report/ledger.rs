@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use convenio_agreement::Pack;
 use convenio_agreement::act::Kind;
-use convenio_agreement::lifecycle::{ActDef, Gate, Role};
+use convenio_agreement::lifecycle::{Gate, Role};
 use convenio_model::Ref;
 use convenio_seal::TrustFile;
 
@@ -53,12 +53,9 @@ impl Case<'_> {
         lifecycle.transition(act).is_some_and(|transition| transition.from.contains(&lifecycle.first_crossing))
     }
 
-    fn gates(&self, act: &str) -> &[Gate] {
-        match self.pack.lifecycle().act(act) {
-            Some(ActDef::Transition(transition)) => &transition.gates,
-            Some(ActDef::Fact(fact)) => &fact.gates,
-            _ => &[],
-        }
+    /// Whether an act has this built-in gate.
+    fn asks(&self, act: &str, gate: Gate) -> bool {
+        self.pack.lifecycle().act(act).is_some_and(|def| def.asks(gate))
     }
 }
 
@@ -215,13 +212,13 @@ impl Gather<'_, '_> {
         self.ledger.timeline.record(&record.place, record.time_ms, Some(&record.act.outcome));
         self.ledger.counts.record(record);
         self.ledger.parts_gone += u64::from(record.missing.count_ones());
-        let gates = self.case.gates(&record.act.act);
+        let asks = |gate| self.case.asks(&record.act.act, gate);
         let terms = record.content.iter().any(|content| self.case.pack.carries_terms(&content.message_name));
         let applies: [(&str, bool); 5] = [
             ("A8", true),
             ("A9", record.kind != Kind::Notice),
-            ("A11", record.act.agency.is_some() && gates.contains(&Gate::AgencyTwoLicences)),
-            ("A13", terms || gates.contains(&Gate::TermsNotWorse)),
+            ("A11", record.act.agency.is_some() && asks(Gate::AgencyTwoLicences)),
+            ("A13", terms || asks(Gate::TermsNotWorse)),
             ("A16", true),
         ];
         let gone = record.missing != 0;

@@ -74,11 +74,7 @@ impl Orders {
         let finding = |(subject, (count, paths)): (String, (u64, BTreeSet<&str>))| {
             let order: Option<Ref> = subject.strip_prefix("jobOrders/").and_then(|id| id.parse().ok());
             let joined = paths.iter().copied().collect::<Vec<_>>().join(", ");
-            let difference = |path: &&str| FieldDifference {
-                path: (*path).to_owned(),
-                agreed: String::new(),
-                observed: String::new(),
-            };
+            let difference = |path: &&str| FieldDifference { path: (*path).to_owned(), ..FieldDifference::default() };
             Finding {
                 criterion: "A13",
                 code: "TERMS_REFUSED",

@@ -7,8 +7,8 @@ use super::{FieldDifference, Finding, Gravity, Places};
 use crate::history::{History, ReplayedRecord};
 use crate::replay::ActOutcome;
 
-/// Party, reason, gate, subject.
-type Group = (String, String, String, String);
+/// Party, reason, gate as it is shown, its name, subject.
+type Group = (String, String, String, String, String);
 
 /// Rejected records, together where one finding tells them.
 #[derive(Debug, Default)]
@@ -19,11 +19,12 @@ pub(super) struct Rejections {
 impl Rejections {
     /// Counts a rejected record.
     pub(super) fn add(&mut self, case: &Case<'_>, subject: &str, record: &ReplayedRecord) {
-        let ActOutcome::Rejected { reason, gate, field_paths } = &record.act.outcome else { return };
-        let key = (case.party(record.issuer).to_owned(), reason.clone(), gate.clone(), subject.to_owned());
+        let ActOutcome::Rejected { reason, detail } = &record.act.outcome else { return };
+        let party = case.party(record.issuer).to_owned();
+        let key = (party, reason.clone(), detail.to_string(), detail.gate.clone(), subject.to_owned());
         let group = self.groups.entry(key).or_default();
         group.0.add(record.place.clone());
-        group.1.extend(field_paths.iter().cloned());
+        group.1.extend(detail.field_paths.iter().cloned());
     }
 
     /// How many records, and where.
@@ -45,14 +46,19 @@ pub(super) fn falls_with(history: &History, record: &ReplayedRecord) -> bool {
     before.is_some_and(|before| matches!(before.act.outcome, ActOutcome::Rejected { .. }))
 }
 
-fn finding(case: &Case<'_>, (party, reason, gate, subject): Group, places: Places, paths: BTreeSet<String>) -> Finding {
+fn finding(
+    case: &Case<'_>,
+    (party, reason, shown, gate, subject): Group,
+    places: Places,
+    paths: BTreeSet<String>,
+) -> Finding {
     let values = [("count", places.total.into()), ("party", (&*party).into()), ("reason", (&*reason).into())];
     let condition = if gate.is_empty() {
         case.say.with("finding-rejected", values)
     } else {
-        case.say.with("finding-rejected-gate", values.into_iter().chain([("gate", (&*gate).into())]))
+        case.say.with("finding-rejected-gate", values.into_iter().chain([("gate", (&*shown).into())]))
     };
-    let difference = |path| FieldDifference { path, agreed: String::new(), observed: String::new() };
+    let difference = |path| FieldDifference { path, ..FieldDifference::default() };
     Finding {
         criterion: match (reason.as_str(), gate.as_str()) {
             ("UNDISCLOSED", _) => "A16",

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use convenio_agreement::Pack;
-use convenio_agreement::act::{Content, Incoming, Kind, Local, Prepared, Refusal};
+use convenio_agreement::act::{Content, Detail, Incoming, Kind, Local, Prepared, Refusal};
 use convenio_agreement::engine::Engine;
 use convenio_agreement::lifecycle::{ActDef, Role, StageId};
 use convenio_agreement::plan::Sources;
@@ -239,7 +239,7 @@ impl Pair {
         let content = content(&pack, def, &sources(&pack, job), prepared.stage);
         if gates {
             let local = Local { consent: true, of_age: true, return_offer_shown: true, all_modules: true };
-            engine.permit(&self.nodes[node].world, &prepared, &content, &local)?;
+            engine.permit(&self.nodes[node].world, &prepared, self.now_ms, &content, &local)?;
         }
         let kind = match prepared.kind {
             Kind::Transition => ActKind::Transition,
@@ -408,7 +408,7 @@ impl Pair {
             let reject = outcome.rejects.iter().find(|reject| reject.index == index);
             let decision = reject.map_or(Ok(()), |reject| {
                 let found = detail.rejects.iter().find(|detail| detail.index == index).cloned().unwrap_or_default();
-                Err(RejectedAct::new(record, &reject.reason, &found.gate, &found.field_paths))
+                Err(RejectedAct::new(record, &reject.reason, found.into()))
             });
             engine.resolve(&mut self.nodes[node].world, placement, record, decision);
         }
@@ -420,13 +420,8 @@ impl Pair {
         let mut detail = OutcomeDetail::default();
         for (index, refusal) in rejects {
             outcome.rejects.push(Reject { index: *index, reason: refusal.reason().into() });
-            let field_paths = refusal.field_paths().to_vec();
-            detail.rejects.push(RejectDetail {
-                index: *index,
-                gate: refusal.gate(),
-                field_paths,
-                ..Default::default()
-            });
+            let Detail { gate, clause, fact, field_paths } = refusal.detail();
+            detail.rejects.push(RejectDetail { index: *index, gate, field_paths, clause, fact });
         }
         let mut parts = Vec::new();
         if !rejects.is_empty() {

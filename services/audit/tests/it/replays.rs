@@ -161,6 +161,7 @@ fn seats_are_counted_across_placements() {
     let bundles = audited(&pair);
     let name = format!("placements/{}", Ref([4; 16]));
     let history = bundles.audit.history(&exchange(&bundles.audit), &name, &At::End).unwrap().unwrap();
-    let unentitled: Vec<_> = history.records.iter().map(|record| record.act.unentitled.clone()).collect();
+    let unentitled: Vec<_> =
+        history.records.iter().map(|record| record.act.unentitled.clone().map(|detail| detail.gate)).collect();
     assert_eq!(unentitled, [None, Some("seat_free".to_owned())]);
 }

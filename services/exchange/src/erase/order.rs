@@ -211,6 +211,7 @@ pub(crate) fn subject_name(subject: Subject) -> String {
         ViewKind::Order => "jobOrders",
         ViewKind::Agency => "agencies",
         ViewKind::Crew => "crews",
+        ViewKind::Quota => "quotas",
     };
     format!("{collection}/{}", subject.id)
 }

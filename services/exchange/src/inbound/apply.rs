@@ -1,5 +1,6 @@
 //! What follows from a judged entry besides its record: decisions about own acts, ratifications, the history.
 
+use convenio_agreement::act::Detail;
 use convenio_agreement::view::{RejectedAct, World};
 use convenio_seal::key::PublicKey;
 use convenio_seal::root::RootSet;
@@ -87,8 +88,8 @@ async fn decisions(
     let mut rejected = 0;
     for record in &records {
         let decision = reasons.get(&record.index).map(|reason| {
-            let (gate, paths) = details.get(&record.index).cloned().unwrap_or_default();
-            RejectedAct::new(record.record_id, reason, &gate, &paths)
+            let detail = details.get(&record.index).cloned().unwrap_or_default();
+            RejectedAct::new(record.record_id, reason, detail)
         });
         rejected += u64::from(decision.is_some());
         if let Some(why) = &decision {
@@ -131,10 +132,23 @@ fn placement(head: &EntryHead) -> Option<convenio_model::Ref> {
     head.subject.filter(|s| s.kind == ViewKind::Placement).map(|s| s.id)
 }
 
-fn details(parts: &[Part]) -> HashMap<u64, (String, Vec<String>)> {
+fn details(parts: &[Part]) -> HashMap<u64, Detail> {
     let decoded = parts.first().and_then(|p| OutcomeDetail::decode(p.message.as_slice()).ok());
     let rejects = decoded.map(|d| d.rejects).unwrap_or_default();
-    rejects.into_iter().map(|r| (r.index, (told::gate(&r.gate), told::paths(r.field_paths)))).collect()
+    rejects.into_iter().map(|r| (r.index, told::detail(r))).collect()
+}
+
+/// A rejection, as the registry tells it.
+#[must_use]
+pub fn rejection(why: &RejectedAct) -> Rejection {
+    Rejection {
+        act: why.act.clone(),
+        reason: why.reason.clone(),
+        gate: why.gate.clone(),
+        field_paths: why.field_paths.clone(),
+        clause: why.clause.clone(),
+        fact: why.fact.clone(),
+    }
 }
 
 fn decision_event(
@@ -149,13 +163,7 @@ fn decision_event(
         act: "decision".to_owned(),
         record_id: hex::encode(record.record_id.0),
         decision: if rejected.is_some() { "REJECTED" } else { "ACCEPTED" }.to_owned(),
-        rejection: rejected.map(|why| Rejection {
-            act: why.act.clone(),
-            reason: why.reason.clone(),
-            gate: why.gate.clone(),
-            field_paths: why.field_paths.clone(),
-            ..Rejection::default()
-        }),
+        rejection: rejected.map(rejection),
         ..PlacementEvent::default()
     };
     let agreement = exchange.pack().id().to_owned();
@@ -185,12 +193,9 @@ pub(crate) fn event(
         record_time_ms: i64::try_from(core.sealer.clock.now_ms()).unwrap_or(i64::MAX),
         historical: lead.historical,
         decision: if refused.is_some() { "REJECTED" } else { "ACCEPTED" }.to_owned(),
-        rejection: refused.map(|why| Rejection {
-            act: act.clone(),
-            reason: why.reason.to_owned(),
-            gate: why.gate.clone(),
-            field_paths: why.field_paths.clone(),
-            ..Rejection::default()
+        rejection: refused.map(|why| {
+            let rejected = RejectedAct::new(entry.record_id, why.reason, why.detail.clone());
+            rejection(&RejectedAct { act: act.clone(), ..rejected })
         }),
         act,
     };

@@ -1,7 +1,7 @@
 //! Deciding: one OUTCOME for the RECORDs of a judged range. The log holds coarse reasons; gates and field paths travel in
 //! the OUTCOME's own erasable part.
 
-use convenio_agreement::act::Refusal;
+use convenio_agreement::act::{Detail, Refusal};
 use convenio_agreement::plan::AcceptError;
 use convenio_model::RecordId;
 use convenio_store::{LogRow, RejectionRow, StoreError, Work};
@@ -24,29 +24,27 @@ const MAX_PATHS: usize = 128 * 1024;
 pub struct Refused {
     /// Coarse stable reason.
     pub reason: &'static str,
-    /// Gate; empty if none refused.
-    pub gate: String,
-    /// Fields concerned.
-    pub field_paths: Vec<String>,
+    /// What is told besides, in the erasable detail.
+    pub detail: Detail,
 }
 
 impl Refused {
     /// A reason without details.
     #[must_use]
     pub fn plain(reason: &'static str) -> Self {
-        Self { reason, gate: String::new(), field_paths: Vec::new() }
+        Self { reason, detail: Detail::default() }
     }
 
     /// A message that the agreement does not accept.
     #[must_use]
     pub fn of_message(error: &AcceptError) -> Self {
-        Self { reason: error.code(), gate: String::new(), field_paths: error.paths() }
+        Self { reason: error.code(), detail: Detail { field_paths: error.paths(), ..Detail::default() } }
     }
 }
 
 impl From<&Refusal> for Refused {
     fn from(refusal: &Refusal) -> Self {
-        Self { reason: refusal.reason(), gate: refusal.gate(), field_paths: refusal.field_paths().to_vec() }
+        Self { reason: refusal.reason(), detail: refusal.detail() }
     }
 }
 
@@ -100,11 +98,12 @@ pub(crate) async fn outcome(
 fn detail(exchange: &Exchange, refused: &[(&Verdict, &Refused)]) -> Part {
     let mut room = MAX_PATHS;
     let rejects = refused.iter().map(|(verdict, why)| {
-        let bytes: usize = why.field_paths.iter().map(String::len).sum();
+        let Detail { gate, clause, fact, field_paths } = why.detail.clone();
+        let bytes: usize = field_paths.iter().map(String::len).sum();
         let fits = bytes <= room;
         room -= if fits { bytes } else { 0 };
-        let field_paths = if fits { why.field_paths.clone() } else { Vec::new() };
-        RejectDetail { index: verdict.index, gate: why.gate.clone(), field_paths, ..RejectDetail::default() }
+        let field_paths = if fits { field_paths } else { Vec::new() };
+        RejectDetail { index: verdict.index, gate, field_paths, clause, fact }
     });
     Part {
         agreement_digest: exchange.pack().digest().to_vec(),

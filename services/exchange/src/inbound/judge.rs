@@ -300,7 +300,7 @@ async fn load_subjects(work: &mut Work, exchange: &Exchange, checked: &[Checked]
                 Some(Subject { kind: ViewKind::Order, id }) => orders.push(id),
                 Some(Subject { kind: ViewKind::Agency, id }) => agencies.push(id),
                 Some(Subject { kind: ViewKind::Crew, id }) => crews.push(id),
-                None => {}
+                Some(Subject { kind: ViewKind::Quota, .. }) | None => {}
             }
             if let Some(doc) = exchange.reader(&part.message_name).read(&part.message_name, &part.message) {
                 let (more_orders, more_agencies) = named_in(&doc);

@@ -164,7 +164,9 @@ fn fits_outcome(statement: &Statement, part: &Part) -> bool {
     };
     let Ok(detail) = OutcomeDetail::decode(part.message.as_slice()) else { return false };
     let told = |said: &RejectDetail| {
-        said.gate == told::gate(&said.gate) && said.field_paths == told::paths(said.field_paths.clone())
+        let kept = told::detail(said.clone());
+        (&kept.gate, &kept.clause, &kept.fact, &kept.field_paths)
+            == (&said.gate, &said.clause, &said.fact, &said.field_paths)
     };
     let same = detail.rejects.iter().map(|said| said.index).eq(outcome.rejects.iter().map(|said| said.index));
     *part == header && detail.encode_to_vec() == part.message && same && detail.rejects.iter().all(told)

@@ -1,6 +1,9 @@
 //! What the partner tells of a rejection, cut to what a reason, a gate and a path can be: nothing else of it is kept.
 
-/// Longest reason or gate, and longest path, in bytes.
+use convenio_agreement::act::Detail;
+use convenio_wire::exchange::v1::RejectDetail;
+
+/// Longest reason, gate, clause or fact, and longest path, in bytes.
 const MAX_WORD: usize = 64;
 const MAX_PATH: usize = 160;
 /// Paths of one rejection.
@@ -16,15 +19,30 @@ pub(crate) fn reason(told: &str) -> String {
     }
 }
 
-/// The name of a gate; empty if it is none.
-pub(crate) fn gate(told: &str) -> String {
-    let name = |c: char| c.is_ascii_lowercase() || c == '_';
-    if told.len() <= MAX_WORD && told.chars().all(name) { told.to_owned() } else { String::new() }
+/// What the partner tells of one rejection besides its reason: each part cut to what it can be.
+pub(crate) fn detail(told: RejectDetail) -> Detail {
+    Detail {
+        gate: name(told.gate),
+        clause: if is_key(&told.clause) { told.clause } else { String::new() },
+        fact: name(told.fact),
+        field_paths: paths(told.field_paths),
+    }
+}
+
+/// The name of a gate or fact; empty if it is none.
+fn name(told: String) -> String {
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if told.len() <= MAX_WORD && told.chars().all(legal) { told } else { String::new() }
+}
+
+/// A legal key.
+fn is_key(told: &str) -> bool {
+    told.len() <= MAX_WORD && told.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c))
 }
 
 /// Field paths; what is none is left out.
-pub(crate) fn paths(told: Vec<String>) -> Vec<String> {
-    let path = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.[]#".contains(c);
+fn paths(told: Vec<String>) -> Vec<String> {
+    let path = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.[]#-".contains(c);
     told.into_iter().filter(|p| p.len() <= MAX_PATH && p.chars().all(path)).take(MAX_PATHS).collect()
 }
 
@@ -37,9 +55,18 @@ mod tests {
         assert_eq!(reason("GATE"), "GATE");
         assert_eq!(reason("María was here"), "OTHER");
         assert_eq!(reason(&"A".repeat(65)), "OTHER");
-        assert_eq!(gate("terms_not_worse"), "terms_not_worse");
-        assert_eq!(gate("Not A Gate"), "");
-        let told = vec!["contract.terms.wage_rate".to_owned(), "A1234567 belongs to …".to_owned()];
-        assert_eq!(paths(told), ["contract.terms.wage_rate"]);
+        let told = RejectDetail {
+            index: 0,
+            gate: "terms_not_worse".into(),
+            field_paths: vec!["contract.terms.wage_rate".into(), "A1234567 belongs to …".into()],
+            clause: "decree-43527".into(),
+            fact: "caq_granted".into(),
+        };
+        let kept = detail(told);
+        assert_eq!((&*kept.gate, &*kept.clause, &*kept.fact), ("terms_not_worse", "decree-43527", "caq_granted"));
+        assert_eq!(kept.field_paths, ["contract.terms.wage_rate"]);
+        let odd = || "Not A Name".to_owned();
+        let told = RejectDetail { gate: odd(), clause: odd(), fact: odd(), ..RejectDetail::default() };
+        assert_eq!(detail(told), Detail::default());
     }
 }

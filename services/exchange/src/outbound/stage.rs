@@ -62,7 +62,7 @@ pub async fn issue_act(
     let names = messages_of(exchange, request.act);
     let content = project(exchange.pack(), names.iter().map(String::as_str), request.sources, prepared.stage)?;
     load_named(work, exchange, &mut world, &content).await?;
-    exchange.engine().permit(&world, &prepared, &content, &request.local)?;
+    exchange.engine().permit(&world, &prepared, request.event_time_ms, &content, &request.local)?;
 
     let record_id = fresh_record_id(&core.sealer);
     let crosses = prepared.kind != Kind::Local;

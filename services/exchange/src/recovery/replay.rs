@@ -217,8 +217,7 @@ impl<'a> Replay<'a> {
             let reject = outcome.rejects.iter().find(|reject| reject.index == at.1);
             let why = reject.map(|reject| {
                 let detail = details.iter().find(|detail| detail.index == at.1).cloned().unwrap_or_default();
-                let (gate, paths) = (told::gate(&detail.gate), told::paths(detail.field_paths));
-                RejectedAct::new(record_id, &told::reason(&reject.reason), &gate, &paths)
+                RejectedAct::new(record_id, &told::reason(&reject.reason), told::detail(detail))
             });
             let sum = self.sums.own.entry(at.0).or_default();
             sum.decided += 1;
@@ -242,13 +241,7 @@ impl<'a> Replay<'a> {
             act: "decision".to_owned(),
             record_id: hex::encode(record_id.0),
             decision: if why.is_some() { "REJECTED" } else { "ACCEPTED" }.to_owned(),
-            rejection: why.map(|why| Rejection {
-                act: why.act.clone(),
-                reason: why.reason.clone(),
-                gate: why.gate.clone(),
-                field_paths: why.field_paths.clone(),
-                ..Rejection::default()
-            }),
+            rejection: why.map(crate::inbound::apply::rejection),
             ..PlacementEvent::default()
         };
         self.push(id, event);

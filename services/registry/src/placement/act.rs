@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use convenio_agreement::act::{Local, Refusal};
+use convenio_agreement::act::{Detail, Local, Refusal};
 use convenio_agreement::lifecycle::{ActDef, Gate, Terms};
 use convenio_agreement::plan::{ProjectError, Root, Sources};
 use convenio_agreement::view::OrderView;
@@ -148,7 +148,8 @@ pub(crate) async fn perform(work: &mut Work, core: &Core, case: &Case, mut act: 
         false => None,
     };
     let event_time_ms = u64::try_from(act.event.time_ms).unwrap_or_default();
-    let local = local(case, worker.as_ref(), &act.event, event_time_ms);
+    let minimum = if worker.is_some() { minimum_age(work, case).await? } else { 0 };
+    let local = local(case, worker.as_ref(), minimum, &act.event, event_time_ms);
     let sources = sources(work, case, &needs, worker.as_ref(), &act).await?;
     let request = ActRequest {
         placement: case.id,
@@ -160,7 +161,7 @@ pub(crate) async fn perform(work: &mut Work, core: &Core, case: &Case, mut act: 
     };
     let issued = issue_act(work, core, exchange, request).await;
     let issued = issued.map_err(|error| {
-        let error = unauthored(error, &needs);
+        let error = unauthored(error, exchange, &act.name);
         RegistryError::issue(error, exchange.pack().id(), &act.name, |refusal| subject_of(case, refusal))
     })?;
     keep_observed(work, core, case, act, &issued);
@@ -168,11 +169,20 @@ pub(crate) async fn perform(work: &mut Work, core: &Core, case: &Case, mut act: 
 }
 
 /// Without a contract no message can be built from it: its gate says why.
-fn unauthored(error: IssueError, needs: &Needs) -> IssueError {
-    let gate = Gate::ContractAuthored;
+fn unauthored(error: IssueError, exchange: &Exchange, act: &str) -> IssueError {
+    let lifecycle = exchange.pack().lifecycle();
+    let asks = lifecycle.act(act).is_some_and(|def| def.asks(Gate::ContractAuthored));
     match error {
-        IssueError::Projection(ProjectError::MissingSource(Root::Contract)) if needs.gates.contains(&gate) => {
-            IssueError::Refused(Refusal::Gate { gate, field_paths: vec!["contract.name".to_owned()] })
+        IssueError::Projection(ProjectError::MissingSource(Root::Contract)) if asks => {
+            let gates = lifecycle.act(act).map(ActDef::gates).unwrap_or_default();
+            let gate = gates.iter().find(|gate| gate.is(Gate::ContractAuthored));
+            let authors = lifecycle.facts.iter().find(|fact| fact.terms == Some(Terms::Authored));
+            IssueError::Refused(Refusal::Gate(Detail {
+                gate: Gate::ContractAuthored.to_string(),
+                clause: gate.map(|gate| gate.clause.clone()).unwrap_or_default(),
+                fact: authors.map(|fact| fact.name.clone()).unwrap_or_default(),
+                field_paths: vec!["contract.name".to_owned()],
+            }))
         }
         error => error,
     }
@@ -180,11 +190,12 @@ fn unauthored(error: IssueError, needs: &Needs) -> IssueError {
 
 /// Whose limit a refusal is: an agency's, an order's, else the placement's.
 fn subject_of(case: &Case, refusal: &Refusal) -> String {
-    let Refusal::Gate { gate, .. } = refusal else { return case.name() };
     let named = |collection: &str, id: Option<Ref>| id.map(|id| format!("{collection}/{id}"));
-    let subject = match gate {
-        Gate::AgencyTwoLicences => named("agencies", case.agency()),
-        Gate::OrderOpen | Gate::SeatFree | Gate::TermsNotWorse => named("jobOrders", case.order()),
+    let subject = match refusal.built_in() {
+        Some(Gate::AgencyTwoLicences) => named("agencies", case.agency()),
+        Some(Gate::OrderOpen | Gate::SeatFree | Gate::TermsNotWorse | Gate::QuotaFree | Gate::SectorAllowed) => {
+            named("jobOrders", case.order())
+        }
         _ => None,
     };
     subject.unwrap_or_else(|| case.name())
@@ -196,7 +207,6 @@ struct Needs {
     worker: bool,
     /// Where its terms come from, if it carries any.
     terms: Option<Terms>,
-    gates: Vec<Gate>,
 }
 
 impl Needs {
@@ -205,14 +215,13 @@ impl Needs {
         let messages = def.map(ActDef::messages).unwrap_or_default().iter();
         let fields = messages.filter_map(|name| pack.message(name)).flat_map(|plan| &plan.fields);
         let roots: BTreeSet<Root> = fields.map(|field| field.source.root()).collect();
-        let (gates, terms) = match def {
-            Some(ActDef::Transition(transition)) => (transition.gates.as_slice(), None),
-            Some(ActDef::Fact(fact)) => (fact.gates.as_slice(), fact.terms),
-            Some(ActDef::Notice(_)) | None => (&[][..], None),
+        let terms = match def {
+            Some(ActDef::Fact(fact)) => fact.terms,
+            _ => None,
         };
-        let of_worker = |gate: &Gate| matches!(gate, Gate::Consent | Gate::MinimumAge);
-        let worker = roots.contains(&Root::Worker) || gates.iter().any(of_worker);
-        Self { roots, worker, terms, gates: gates.to_vec() }
+        let asks = |gate: Gate| def.is_some_and(|def| def.asks(gate));
+        let worker = roots.contains(&Root::Worker) || asks(Gate::Consent) || asks(Gate::MinimumAge);
+        Self { roots, worker, terms }
     }
 }
 
@@ -283,9 +292,8 @@ async fn order(work: &mut Work, case: &Case) -> Result<(Option<JobOrder>, Option
 }
 
 /// What only this registry can tell the gates.
-fn local(case: &Case, worker: Option<&Worker>, event: &Event, event_time_ms: u64) -> Local {
+fn local(case: &Case, worker: Option<&Worker>, minimum: u32, event: &Event, event_time_ms: u64) -> Local {
     let agreement = case.exchange.pack().id();
-    let minimum = case.exchange.pack().config().minimum_age;
     let consents = |worker: &Worker| {
         let latest = worker.consents.iter().rev().find(|consent| consent.agreement == agreement);
         latest.is_some_and(|consent| consent.withdrawn_time_ms == 0)
@@ -300,18 +308,57 @@ fn local(case: &Case, worker: Option<&Worker>, event: &Event, event_time_ms: u64
     }
 }
 
+/// Lowest age for the work: the agreement's, or that of the order's branch of activity.
+async fn minimum_age(work: &mut Work, case: &Case) -> Result<u32, RegistryError> {
+    let view = match case.order() {
+        Some(id) => work.view(&(case.exchange.pack().id().to_owned(), ViewKind::Order, id)).await?,
+        None => None,
+    };
+    let order: Option<OrderView> = view.map(|view| decode(&view.body, "view")).transpose()?;
+    Ok(case.exchange.engine().minimum_age(order.as_ref()))
+}
+
 fn all_modules(exchange: &Exchange, event: &Event) -> bool {
     exchange.pack().config().mandatory_modules.iter().all(|module| event.modules.contains(module))
 }
 
-/// Keeps an observed contract whole; its record names it, here as at the partner's.
+/// Keeps what was observed or paid whole; its record names it, here as at the partner's.
 fn keep_observed(work: &mut Work, core: &Core, case: &Case, act: Act, issued: &Issued) {
     let fact = case.exchange.pack().lifecycle().fact(&act.name);
-    let observed = fact.is_some_and(|fact| fact.terms == Some(Terms::Observed));
-    if let (true, Some(id), Some(contract)) = (observed, issued.record_id, act.contract) {
+    let origin = match fact.and_then(|fact| fact.terms) {
+        Some(Terms::Observed) => ContractOrigin::Observed,
+        Some(Terms::Paid) => ContractOrigin::Paid,
+        Some(Terms::Authored) | None => return,
+    };
+    if let (Some(id), Some(contract)) = (issued.record_id, act.contract) {
         let contract = Contract { event_time_ms: act.event.time_ms, historical: act.event.historical, ..contract };
-        crate::contract::put(work, core, id, case.id, contract, ContractOrigin::Observed);
+        crate::contract::put(work, core, id, case.id, contract, origin);
     }
+}
+
+/// Writes into the terms of an authored contract what it leaves to its order and the agreement lets cross: who employs,
+/// and where.
+pub(crate) async fn complete(work: &mut Work, case: &Case, act: &mut Act) -> Result<(), RegistryError> {
+    let Some(terms) = act.contract.as_mut().and_then(|contract| contract.terms.as_mut()) else { return Ok(()) };
+    let pack = case.exchange.pack();
+    let messages = pack.lifecycle().act(&act.name).map(ActDef::messages).unwrap_or_default();
+    let crosses = |path: &str| {
+        let mut fields = messages.iter().filter_map(|name| pack.message(name)).flat_map(|plan| &plan.fields);
+        fields.any(|field| field.source.as_str() == path)
+    };
+    let employer_left = terms.employer_name.is_empty() && crosses("contract.terms.employer_name");
+    let place_left = terms.place.is_none() && crosses("contract.terms.place");
+    if !(employer_left || place_left) {
+        return Ok(());
+    }
+    let (order, employer) = order(work, case).await?;
+    if let Some(employer) = employer.filter(|_| employer_left) {
+        terms.employer_name = employer.legal_name;
+    }
+    if place_left {
+        terms.place = order.and_then(|order| order.place);
+    }
+    Ok(())
 }
 
 fn refused(case: &Case, act: &str, refusal: Refusal) -> RegistryError {

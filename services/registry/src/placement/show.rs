@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use convenio_agreement::view::RejectedAct;
+use convenio_exchange::inbound::apply::rejection;
 use convenio_model::{RecordId, Ref};
 use convenio_store::Store;
-use convenio_wire::registry::v1::{Discrepancy, Placement, Rejection};
+use convenio_wire::registry::v1::{Discrepancy, Placement};
 
 use super::Case;
 use crate::error::RegistryError;
@@ -82,16 +82,6 @@ fn pending(case: &Case) -> Vec<String> {
     pending.into_iter().map(|(_, act)| act.clone()).collect()
 }
 
-fn rejection(rejected: &RejectedAct) -> Rejection {
-    Rejection {
-        act: rejected.act.clone(),
-        reason: rejected.reason.clone(),
-        gate: rejected.gate.clone(),
-        field_paths: rejected.field_paths.clone(),
-        ..Rejection::default()
-    }
-}
-
 fn discrepancy(found: convenio_agreement::engine::Discrepancy, positions: &Positions) -> Discrepancy {
     let at = |record: Option<RecordId>| record.and_then(|id| positions.get(&id).cloned()).unwrap_or_default();
     Discrepancy {
@@ -101,6 +91,6 @@ fn discrepancy(found: convenio_agreement::engine::Discrepancy, positions: &Posit
         field_path: found.field_path,
         agreed: found.agreed,
         observed: found.observed,
-        clause: String::new(),
+        clause: found.clause,
     }
 }

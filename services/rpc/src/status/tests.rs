@@ -1,7 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use convenio_agreement::act::Refusal;
-use convenio_agreement::lifecycle::Gate;
+use convenio_agreement::act::{Detail, Refusal};
 use convenio_registry::RefusedAct;
 
 use super::*;
@@ -23,7 +22,12 @@ fn gate(violations: usize) -> RegistryError {
         act: "sign".to_owned(),
         subject: "placements/x".to_owned(),
         violations: field_paths.iter().map(violation).collect(),
-        refusal: Refusal::Gate { gate: Gate::ALL[0], field_paths },
+        refusal: Refusal::Gate(Detail {
+            gate: "caq".to_owned(),
+            clause: "accord-22".to_owned(),
+            fact: "caq_granted".to_owned(),
+            field_paths,
+        }),
     }))
 }
 
@@ -53,7 +57,9 @@ fn each_category_has_its_code_and_each_error_its_reason() {
 fn a_refused_gate_is_named_with_the_fields_concerned() {
     let status = from_registry(&gate(1));
     let details = details(&status);
-    assert_eq!(details.error_info().unwrap().metadata["gate"], Gate::ALL[0].as_str());
+    let metadata = &details.error_info().unwrap().metadata;
+    let said = ["gate", "clause", "fact"].map(|key| metadata[key].as_str());
+    assert_eq!(said, ["caq", "accord-22", "caq_granted"]);
     let fields = &details.bad_request().unwrap().field_violations;
     assert_eq!(fields.len(), 1);
     assert_eq!(fields[0].field, "contract.terms[0].wage_rate.minor_units");

@@ -85,7 +85,8 @@ impl<'r> Cells<'r> {
     }
 
     fn find_view_kind(&self, stored: i64) -> Result<ViewKind, StoreError> {
-        const KINDS: [ViewKind; 4] = [ViewKind::Placement, ViewKind::Order, ViewKind::Agency, ViewKind::Crew];
+        const KINDS: [ViewKind; 5] =
+            [ViewKind::Placement, ViewKind::Order, ViewKind::Agency, ViewKind::Crew, ViewKind::Quota];
         KINDS.into_iter().find(|kind| *kind as i64 == stored).ok_or_else(|| self.corrupt())
     }
 

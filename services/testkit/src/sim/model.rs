@@ -17,9 +17,6 @@ pub use gates::Open;
 pub(super) use said::named;
 pub use said::{Act, Said};
 
-/// Facts that one placement may have.
-const MAX_FACTS: usize = 256;
-
 /// One side's knowledge of one agreement.
 #[derive(Clone)]
 pub struct Model {
@@ -225,7 +222,7 @@ impl Model {
             Terms { record: act.record, contract: act.said.contract.clone(), wage: act.said.wage.unwrap_or_default() };
         match self.lifecycle().fact(&act.name).and_then(|fact| fact.terms) {
             Some(TermsKind::Authored) => placement.authored.push(terms),
-            Some(TermsKind::Observed) => placement.observed.push(terms),
+            Some(TermsKind::Observed | TermsKind::Paid) => placement.observed.push(terms),
             None => {}
         }
         let by_origin = owner == Role::Origin;

@@ -87,7 +87,10 @@ async fn a_worse_contract_seen_by_a_consulate_is_a_discrepancy_that_both_derive(
     pair.destination.order(SV_CA, "order", 1, true).await.unwrap();
     let mut case = pair.bring_one("p1", "order", "EMPLOYED").await;
     case.terms.wage_rate.as_mut().unwrap().minor_units = 1500;
-    assert_eq!(pair.destination.refused(&case, "contract_offered").await.field_paths(), ["contract.terms.wage_rate"]);
+    assert_eq!(
+        pair.destination.refused(&case, "contract_offered").await.detail().field_paths,
+        ["contract.terms.wage_rate"]
+    );
     let observed = pair.origin.act(&case, "contract_observed").await.unwrap();
     pair.settle().await;
     for side in [&pair.origin, &pair.destination] {

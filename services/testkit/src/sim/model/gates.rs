@@ -1,10 +1,12 @@
 //! Who may do what (model: `gate`, `verdict`, `barred`).
 
+use std::sync::Arc;
+
 use convenio_agreement::act::Kind;
-use convenio_agreement::lifecycle::{Gate, Role, StateId, Transition};
+use convenio_agreement::lifecycle::{FactGate, Gate, GateDef, GateRule, Must, Role, StateId, Transition};
 use convenio_model::Ref;
 
-use super::{Act, MAX_FACTS, Model, Placement, Said};
+use super::{Act, Model, Placement, Said};
 
 const LICENSED_AGENCY: i32 = 2;
 const ACTIVE: i32 = 1;
@@ -40,7 +42,7 @@ impl Model {
         let known = lifecycle.state_name(placement.state).to_owned();
         if let Some(fact) = lifecycle.fact(name) {
             let early = fact.needs_stage.is_some_and(|stage| self.stage(&placement) < stage.index());
-            if fact.by != self.me || early || placement.facts.len() >= MAX_FACTS {
+            if fact.by != self.me || early || placement.facts.len() >= lifecycle.max_facts {
                 return Err("lifecycle".to_owned());
             }
             self.pass(&fact.gates, Eyes(None), subject, &placement, said)?;
@@ -74,7 +76,7 @@ impl Model {
         if act.kind == Kind::Fact {
             return match lifecycle.fact(&act.name) {
                 Some(fact) if fact.by != issuer => Err("NOT_GOVERNOR"),
-                Some(_) if placement.facts.len() >= MAX_FACTS => Err("QUOTA"),
+                Some(_) if placement.facts.len() >= lifecycle.max_facts => Err("QUOTA"),
                 Some(_) => Ok(()),
                 None => Err("SCHEMA"),
             };
@@ -106,27 +108,40 @@ impl Model {
         stages.max().unwrap_or(0).max(placement.reached)
     }
 
-    fn pass(&self, gates: &[Gate], eyes: Eyes, id: Ref, placement: &Placement, said: &Said) -> Result<(), String> {
-        let closed = gates.iter().find(|gate| !self.open(**gate, eyes, id, placement, said));
-        closed.map_or(Ok(()), |gate| Err(gate.to_string()))
+    fn pass(
+        &self,
+        gates: &[Arc<GateDef>],
+        eyes: Eyes,
+        id: Ref,
+        placement: &Placement,
+        said: &Said,
+    ) -> Result<(), String> {
+        let open = |gate: &GateDef| match &gate.rule {
+            GateRule::BuiltIn(gate) => self.open(*gate, eyes, id, placement, said),
+            GateRule::Fact(gate) => self.about(gate, eyes, placement),
+        };
+        let closed = gates.iter().find(|gate| !open(gate));
+        closed.map_or(Ok(()), |gate| Err(gate.name.clone()))
+    }
+
+    /// A condition about a fact, without time or exception: the runs know no other.
+    fn about(&self, gate: &FactGate, eyes: Eyes, placement: &Placement) -> bool {
+        let role = |by_origin| if by_origin { Role::Origin } else { Role::Destination };
+        let count = placement.facts.iter().filter(|f| f.name == gate.fact && eyes.see(role(f.by_origin))).count();
+        let owner = self.lifecycle().fact(&gate.fact).map(|fact| fact.by);
+        match gate.must {
+            Must::Stand => count > 0 || !owner.is_some_and(|owner| eyes.see(owner)),
+            Must::NotStand => count == 0,
+            Must::AtMost(most) => count <= most as usize,
+        }
     }
 
     fn open(&self, gate: Gate, eyes: Eyes, id: Ref, placement: &Placement, said: &Said) -> bool {
         let order = said.order.or(placement.parties.order).and_then(|id| self.orders.get(&id));
-        let fact = |name: &str| {
-            let role = |by_origin| if by_origin { Role::Origin } else { Role::Destination };
-            placement.facts.iter().any(|f| f.name == name && eyes.see(role(f.by_origin)))
-        };
-        let stated = |name: &str, owner: Role| !eyes.see(owner) || fact(name);
         match gate {
             // What only the issuer's registry knows; the runs keep or break it by their own acts.
             Gate::Consent | Gate::MinimumAge | Gate::MandatoryModules | Gate::ReturnOfferShown => true,
             Gate::ReasonGiven => said.reason,
-            Gate::NotWithdrawn => !fact("withdrawn"),
-            Gate::NotContested => !fact("end_contested"),
-            Gate::Permitted => stated("permitted", Role::Destination),
-            Gate::Oriented => stated("oriented", Role::Origin),
-            Gate::Admitted => stated("admitted", Role::Destination),
             Gate::RecruiterAllowed => {
                 let (kind, agency) = self.recruited(placement, said);
                 (1..=3).contains(&kind) && (kind == LICENSED_AGENCY) == agency.is_some()
@@ -143,6 +158,8 @@ impl Model {
                 let latest = placement.authored.last();
                 latest.is_some_and(|t| !t.contract.is_empty() && t.contract == said.contract)
             }
+            // The runs stay within what the agreement limits.
+            Gate::QuotaFree | Gate::WithinStay | Gate::SectorAllowed | Gate::FeesLawful => true,
             Gate::TermsNotWorse => {
                 let offered = said.wage.or_else(|| placement.authored.last().map(|t| t.wage));
                 let agreed = order.and_then(|o| o.wage);
