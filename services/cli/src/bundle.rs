@@ -49,6 +49,9 @@ struct ExportArgs {
     /// What it holds beside the entries
     #[arg(long, value_enum, default_value = "full")]
     kind: Kind,
+    /// Only this agreement's logs, without the journal and the rows, which tell of all agreements
+    #[arg(long, value_name = "ID")]
+    agreement: Option<String>,
     /// Encrypt it to this age X25519 key, age1…
     #[arg(long, value_name = "KEY", value_parser = |text: &str| text.parse::<Recipient>())]
     recipient: Option<Recipient>,
@@ -104,9 +107,12 @@ fn export(args: &ExportArgs) -> anyhow::Result<()> {
         Kind::Full => BundleKind::Full,
         Kind::Commitments => BundleKind::Commitments,
     };
+    let only = args.agreement.as_deref();
+    let known = |id: &str| config.agreements.iter().any(|(pack, _)| pack.id() == id);
+    ensure!(only.is_none_or(known), "--agreement: this node has no such agreement");
     let written = |folder: &Path| -> anyhow::Result<_> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(runtime.block_on(convenio_node::export(&config, kind, folder))?)
+        Ok(runtime.block_on(convenio_node::export_under(&config, kind, only, folder))?)
     };
     let exported = match &args.recipient {
         None => written(&args.out)?,

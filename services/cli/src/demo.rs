@@ -1,18 +1,22 @@
-//! `convenio demo`: two states, a season of real job orders and synthetic workers, an audit at the end.
+//! `convenio demo`: two states, a season of synthetic workers, an audit at the end.
 //!
-//! Reading order is the demonstration's: `orders` and `season` say what will be played, `setup` makes the folder,
-//! `processes` and `side` run the nodes, `register`, `play`, `planted` and `consulate` play, `finish` audits and tells.
+//! sv-ca plays a scenario of its own with real job orders: `orders` and `season` say what will be played, `setup` and `pair`
+//! make the folder, `processes` and `side` run the nodes, `register`, `play`, `planted` and `consulate` play, `finish`
+//! audits and tells. Every other agreement plays its example of a season: `corridor`.
 
 mod client;
 mod consulate;
+mod corridor;
 mod finish;
 mod judge;
 mod orders;
+mod pair;
 mod people;
 mod planted;
 mod play;
 mod processes;
 mod progress;
+mod ratify;
 mod register;
 mod scenario;
 mod season;
@@ -20,7 +24,6 @@ mod setup;
 mod side;
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -33,16 +36,19 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use client::Caller;
 use consulate::Consulate;
+use corridor::Corridor;
+use pair::Pair;
 use planted::Happened;
 use play::Play;
 use progress::Progress;
 use scenario::{Scenario, Violation};
 use season::{Job, Season};
 use setup::Layout;
-use side::Side;
 
 /// More would not be a demonstration on one machine.
 const MAX_WORKERS: i64 = 100_000;
+/// Workers of the scenario, unless the command line says otherwise.
+const WORKERS: u32 = 2000;
 /// Exit code after an interruption from outside, as shells have it.
 const INTERRUPTED: u8 = 130;
 
@@ -52,13 +58,13 @@ pub struct DemoArgs {
     /// Job orders to load, with the columns of deploy/demo/job-orders.csv [default: that file]
     #[arg(long, value_name = "CSV")]
     job_orders: Option<PathBuf>,
-    /// Synthetic workers to register; each for whom there is a seat is placed
-    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=MAX_WORKERS))]
-    workers: u32,
+    /// Synthetic workers [default: 2000 under sv-ca, each for whom there is a seat is placed; 100 under every other]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_WORKERS))]
+    workers: Option<u32>,
     /// Folder for the two nodes; must not be there or be empty [default: a new one below the temporary folder]
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// Agreement to play; its scenario is deploy/demo/<ID>/scenario.toml
+    /// Agreement to play: the scenario deploy/demo/<ID>/scenario.toml if there is one, else its examples/season.toml
     #[arg(long, value_name = "ID", default_value = "sv-ca")]
     agreement: String,
     /// Folder of agreement packs
@@ -97,21 +103,29 @@ enum Output {
 /// exit code 1.
 pub fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let progress = Progress::new();
-    let season = plan(&args, &progress)?;
+    let planned = plan(&args, &progress)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         // Whatever ends this, dropping the play ends its processes.
         tokio::select! {
-            code = demonstrate(&args, season, progress) => code,
+            code = demonstrate(&args, planned, progress) => code,
             _ = interrupt.recv() => Ok(ExitCode::from(INTERRUPTED)),
             _ = terminate.recv() => Ok(ExitCode::from(INTERRUPTED)),
         }
     })
 }
 
+/// What will be played.
+enum Planned {
+    /// The scenario of one agreement.
+    Season(Box<Season>),
+    /// An agreement's own example.
+    Corridor(Box<Corridor>),
+}
+
 /// Reads and checks every input; nothing is started or written.
-fn plan(args: &DemoArgs, progress: &Progress) -> anyhow::Result<Season> {
+fn plan(args: &DemoArgs, progress: &Progress) -> anyhow::Result<Planned> {
     let packs = &args.agreements;
     ensure!(
         packs.is_dir(),
@@ -122,15 +136,28 @@ fn plan(args: &DemoArgs, progress: &Progress) -> anyhow::Result<Season> {
     let packs = packs.canonicalize().with_context(|| format!("{}", packs.display()))?;
     let root = packs.ancestors().nth(2).context("the folder of packs lies below the project's folder")?;
     let file = root.join("deploy/demo").join(&args.agreement).join("scenario.toml");
+    if !file.exists() {
+        let plain = args.job_orders.is_none() && args.without.is_empty() && !args.stay;
+        ensure!(plain, "--job-orders, --without and --stay are for an agreement with a scenario of its own");
+        return Corridor::plan(args, pack, &packs).map(|corridor| Planned::Corridor(Box::new(corridor)));
+    }
     let scenario = Scenario::load(&file, &args.agreement)?;
     progress.line(&scenario.first_line);
     let shipped = || file.parent().unwrap_or(Path::new("")).join(&scenario.job_orders);
     let rows = orders::read(&args.job_orders.clone().unwrap_or_else(shipped), &scenario)?;
     let planted: BTreeSet<_> = Violation::ALL.into_iter().filter(|v| !args.without.contains(v)).collect();
-    Season::plan(scenario, pack, &rows, args.workers, args.seed, &planted)
+    let workers = args.workers.unwrap_or(WORKERS);
+    Season::plan(scenario, pack, &rows, workers, args.seed, &planted).map(|season| Planned::Season(Box::new(season)))
 }
 
-async fn demonstrate(args: &DemoArgs, season: Season, progress: Progress) -> anyhow::Result<ExitCode> {
+async fn demonstrate(args: &DemoArgs, planned: Planned, progress: Progress) -> anyhow::Result<ExitCode> {
+    match planned {
+        Planned::Season(season) => demonstrate_season(args, *season, progress).await,
+        Planned::Corridor(corridor) => corridor.demonstrate(args, progress).await,
+    }
+}
+
+async fn demonstrate_season(args: &DemoArgs, season: Season, progress: Progress) -> anyhow::Result<ExitCode> {
     let (layout, play) = start(args, season, progress).await?;
     let mut told = Vec::new();
     let placed = season_of(&play, &layout, &mut told).await?;
@@ -151,25 +178,8 @@ async fn demonstrate(args: &DemoArgs, season: Season, progress: Progress) -> any
 
 /// Makes the folder and starts both nodes, each reaching the other over a link that can be cut.
 async fn start(args: &DemoArgs, season: Season, progress: Progress) -> anyhow::Result<(Layout, Play)> {
-    let dir = match &args.dir {
-        Some(dir) => dir.clone(),
-        // Kept: the reader is told what to try with it.
-        None => tempfile::Builder::new().prefix("convenio-demo-").tempdir()?.keep(),
-    };
-    // Where nothing listens, until the node behind it has a port.
-    let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-    let (to_origin, to_destination) = (FaultProxy::start(nowhere).await?, FaultProxy::start(nowhere).await?);
-    let packs = &args.agreements;
-    let (at, before) = (to_destination.addr(), to_origin.addr());
-    let layout = Layout::make(&dir, packs, &season.scenario, &season.pack, at, before)?;
-    progress.line(&format!(
-        "Two authorities, two roots, {} ratified by both: {}",
-        args.agreement,
-        layout.dir.display()
-    ));
-    let side = |state, link| Side::new(state, Arc::new(link), args.seed).map(Arc::new);
-    let origin = side(&layout.origin, to_origin)?;
-    let destination = side(&layout.destination, to_destination)?;
+    let states = [&season.scenario.origin, &season.scenario.destination];
+    let Pair { layout, origin, destination } = Pair::prepare(args, states, &season.pack, &progress).await?;
     tokio::try_join!(origin.start(), destination.start())?;
     let play = Play { season: Arc::new(season), origin, destination, progress };
     play.progress.line(&format!(

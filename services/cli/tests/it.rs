@@ -3,6 +3,7 @@
 
 mod it {
     mod ceremony;
+    mod demo;
     mod input;
     mod recovery;
     mod run;

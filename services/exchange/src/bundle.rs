@@ -13,6 +13,7 @@ use std::sync::Arc;
 use convenio_agreement::Pack;
 use convenio_log::{Note, Policy, VerifierKey};
 use convenio_seal::manifest::{ManifestKeys, NodeKeys};
+use convenio_seal::origin::LogOrigin;
 use convenio_seal::vault::Vault;
 use convenio_store::{LogRow, Store, StoreError};
 
@@ -64,6 +65,9 @@ pub struct Export<'e> {
     pub packs: Vec<(Pack, Envelopes)>,
     /// Lines of `evidence/refusals`.
     pub refusals: Vec<String>,
+    /// The one agreement whose logs are exported, for an auditor of that agreement alone: without the journal and the
+    /// rows, which tell of all. `None` for everything.
+    pub only: Option<&'e str>,
 }
 
 /// What was exported.
@@ -155,7 +159,7 @@ pub async fn export(source: &Export<'_>, out: &Path) -> Result<Exported, ExportE
 
 async fn write(source: &Export<'_>, folder: &mut Folder) -> Result<u64, ExportError> {
     let mut logs = source.store.logs().await?;
-    logs.retain(|log| publish::extent(log) > 0);
+    logs.retain(|log| publish::extent(log) > 0 && source.only.is_none_or(|only| is_under(&log.origin, only)));
     logs.sort_by(|a, b| a.origin.cmp(&b.origin));
     let (journals, logs): (Vec<_>, Vec<_>) = logs.into_iter().partition(|log| journal::epoch_of(log).is_some());
     let (mut exported, mut kept, mut keys) = (Vec::new(), Vec::new(), Vec::new());
@@ -179,7 +183,9 @@ async fn write(source: &Export<'_>, folder: &mut Folder) -> Result<u64, ExportEr
     let mut refusals = source.refusals.clone();
     refusals.sort_unstable();
     folder.write("evidence/refusals", refusals.concat().as_bytes())?;
-    for (log, note) in witnessed(source.store).await? {
+    // What the own witness cosigned for others is no agreement's.
+    let notes = if source.only.is_none() { witnessed(source.store).await? } else { Vec::new() };
+    for (log, note) in notes {
         folder.write(&format!("witnessed/{log}"), &note)?;
     }
     if source.kind == BundleKind::Full && !kept.is_empty() {
@@ -187,6 +193,11 @@ async fn write(source: &Export<'_>, folder: &mut Folder) -> Result<u64, ExportEr
     }
     sign(source, folder, &exported, &kept)?;
     Ok(exported.iter().chain(&kept).map(|log| log.size).sum())
+}
+
+/// Whether a log is one of `agreement`.
+fn is_under(origin: &str, agreement: &str) -> bool {
+    origin.parse::<LogOrigin>().is_ok_and(|origin| origin.agreement == agreement)
 }
 
 /// Keys that issue and cosign these logs, any one mirror being enough. A tlog-policy names a public key once: of the logs

@@ -47,18 +47,38 @@ pub enum BundleError {
 /// # Errors
 /// [`BundleError`]; nothing is left in `out` then.
 pub async fn export(config: &Config, kind: BundleKind, out: &Path) -> Result<Exported, BundleError> {
+    export_under(config, kind, None, out).await
+}
+
+/// As [`export`], of one agreement alone if `only` names it: for an auditor whom nothing else concerns.
+///
+/// # Errors
+/// [`BundleError`]; nothing is left in `out` then.
+pub async fn export_under(
+    config: &Config,
+    kind: BundleKind,
+    only: Option<&str>,
+    out: &Path,
+) -> Result<Exported, BundleError> {
     let store = SqliteStore::open_snapshot(&config.database).await?;
-    let exported = write(config, &store, kind, out).await;
+    let exported = write(config, &store, kind, only, out).await;
     store.close().await;
     exported
 }
 
-async fn write(config: &Config, store: &SqliteStore, kind: BundleKind, out: &Path) -> Result<Exported, BundleError> {
+async fn write(
+    config: &Config,
+    store: &SqliteStore,
+    kind: BundleKind,
+    only: Option<&str>,
+    out: &Path,
+) -> Result<Exported, BundleError> {
     let refused = |source| BundleError::Vault { path: config.data_keys.display().to_string(), source };
     let vault = Vault::open_read_only(&config.data_keys).map_err(refused)?;
     let active = bundle::activated(store).await?;
     let later = config.amendments.iter().filter(|pack| active.contains(&pack.digest()));
     let packs = config.agreements.iter().map(|(pack, _)| pack).chain(later);
+    let packs = packs.filter(|pack| only.is_none_or(|only| pack.id() == only));
     let packs = packs.map(|pack| (pack.as_ref().clone(), ratifications(config, &pack.digest())));
     let held = [std::slice::from_ref(&config.keys), config.other_keys.as_slice()].concat();
     let keys = bundle::keys_in_force(store, &held).await?.unwrap_or_else(|| config.keys.clone());
@@ -70,7 +90,8 @@ async fn write(config: &Config, store: &SqliteStore, kind: BundleKind, out: &Pat
         node: &config.node,
         party: &config.party,
         packs: packs.collect(),
-        refusals: refusals(store).await?,
+        refusals: refusals(store, only).await?,
+        only,
     };
     Ok(bundle::export(&export, out).await?)
 }
@@ -135,7 +156,7 @@ struct Line<'a> {
     last_ms: u64,
 }
 
-async fn refusals(store: &SqliteStore) -> Result<Vec<String>, StoreError> {
+async fn refusals(store: &SqliteStore, only: Option<&str>) -> Result<Vec<String>, StoreError> {
     let (mut lines, mut after) = (Vec::new(), None);
     loop {
         let rows = store.resources(Kind::Refusal, after, PAGE).await?;
@@ -143,7 +164,9 @@ async fn refusals(store: &SqliteStore) -> Result<Vec<String>, StoreError> {
         after = Some(last.id);
         for row in &rows {
             let noted = NotedRefusal::decode(&*row.body).map_err(|_| StoreError::Corrupt("refusal"))?;
-            lines.push(line(&noted)?);
+            if only.is_none_or(|only| noted.agreement == only) {
+                lines.push(line(&noted)?);
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ pub mod tls;
 pub use config::Config;
 pub use convenio_exchange::bundle::BundleKind;
 pub use convenio_exchange::recovery::client::{Opened, Refilled};
-pub use export::{BundleError, export};
+pub use export::{BundleError, export, export_under};
 pub use node::{Node, StartError, WITNESS_HEADS, check_database};
 pub use recover::{NodeRecovery, RecoveryError};
 pub use reload::ReloadError;

@@ -29,6 +29,11 @@ impl Day {
         Self(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
     }
 
+    /// The day, UTC, of a moment in Unix milliseconds.
+    pub fn of_ms(ms: u64) -> Self {
+        Self(i64::try_from(ms).unwrap_or(i64::MAX).div_euclid(DAY_MS))
+    }
+
     /// The day `days` later, or earlier.
     pub fn plus(self, days: i64) -> Self {
         Self(self.0 + days)
@@ -100,6 +105,7 @@ mod tests {
     fn days_and_dates_agree() {
         assert_eq!(Day::civil(1970, 1, 1).at_minute(0), 0);
         assert_eq!(Day::civil(2024, 6, 14).at_minute(754), 1_718_368_440_000);
+        assert_eq!(Day::of_ms(1_718_368_440_000), Day::civil(2024, 6, 14));
         let mut day = Day::civil(1999, 12, 31);
         for _ in 0..3_000 {
             let (y, m, d) = day.parts();

@@ -1,9 +1,11 @@
 //! A consulate's device: its own certificate and line to its state's node, the caseload that it keeps, and what it captured.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use convenio_faultproxy::FaultProxy;
 use convenio_model::Clock;
+use convenio_node::tls::LoadedTls;
 use convenio_rpc::client::ConsularServiceClient;
 use convenio_wire::consular::v1::capture::Kind;
 use convenio_wire::consular::v1::sync_request::Message as Up;
@@ -59,9 +61,14 @@ pub struct Open {
 impl Consulate {
     /// The device of `post`, for example `mre/toronto`.
     pub async fn new(nodes: &Nodes, post: &str) -> Self {
-        let line = FaultProxy::start(nodes.origin.node.addr()).await.unwrap();
         let issued = nodes.site.certificate("sv", &format!("spiffe://sv.example/consulate/{post}"));
-        let calls = Caller::new("sv", line.addr(), &nodes.site.client("sv", &issued));
+        Self::dialling("sv", nodes.origin.node.addr(), &nodes.site.client("sv", &issued)).await
+    }
+
+    /// A device of `party`'s that dials its node at `address` with the certificate in `tls`.
+    pub async fn dialling(party: &str, address: SocketAddr, tls: &LoadedTls) -> Self {
+        let line = FaultProxy::start(address).await.unwrap();
+        let calls = Caller::new(party, line.addr(), tls);
         Self { calls, line, cursor: 0, caseload: BTreeMap::new(), waiting: BTreeMap::new() }
     }
 

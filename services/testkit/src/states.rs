@@ -144,6 +144,12 @@ impl States {
         &self.state(party).running().calls
     }
 
+    /// Where the node of a state listens.
+    #[must_use]
+    pub fn address(&self, party: &str) -> SocketAddr {
+        self.state(party).running().node.addr()
+    }
+
     /// A state's books, opened beside its node.
     #[must_use]
     pub fn books(&self, party: &str) -> Books {
@@ -152,10 +158,11 @@ impl States {
         Books { core, vault: Arc::new(Vault::open_read_only(&keys).unwrap()) }
     }
 
-    /// TLS of a caller of a state that `uri` names.
+    /// TLS of a caller of a state that `uri` names; it believes the authorities of all states.
     #[must_use]
     pub fn client(&self, party: &str, uri: &str) -> LoadedTls {
         let state = self.state(party);
+        let others = self.states.iter().map(|other| other.party.party.as_str()).filter(|other| *other != party);
         let issued = state.authority.issue(&request(uri, now() - HOUR, now() + HOUR, Usage::Client)).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
@@ -166,7 +173,7 @@ impl States {
             key: at("client.sk.pem"),
             own_ca: self.path(party).join("tls/ca.pem"),
             own_trust_domain: domain(party),
-            partner_cas: Vec::new(),
+            partner_cas: others.map(|other| (domain(other), self.path(other).join("tls/ca.pem"))).collect(),
             crls: Vec::new(),
         };
         material.load().unwrap()
@@ -212,6 +219,17 @@ impl States {
             fs::remove_dir_all(bundle).unwrap();
         }
         report
+    }
+
+    /// Exports a state's bundle of one agreement alone.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn export_under(&self, party: &str, agreement: &str) -> PathBuf {
+        let bundle = self.path(party).join(format!("bundle-{agreement}"));
+        let config = Config::load(&self.config(party)).unwrap();
+        convenio_node::export_under(&config, BundleKind::Full, Some(agreement), &bundle).await.unwrap();
+        bundle
     }
 
     /// Stops every node in order; the folders stay until what is returned is dropped.

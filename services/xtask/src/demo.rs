@@ -16,6 +16,8 @@ use crate::workspace::Workspace;
 
 const SMALL_WORKERS: u64 = 100;
 const FULL_WORKERS: u64 = 5000;
+/// Of each corridor.
+const CORRIDOR_WORKERS: u64 = 12;
 /// Rows of `deploy/demo/job-orders.csv`.
 const JOB_ORDERS: u64 = 1096;
 /// Peak resident memory of the larger node, in MiB.
@@ -34,6 +36,42 @@ pub const FULL: Step = Step {
     name: "demo, full size",
     run: |workspace| play(workspace, FULL_WORKERS, &workspace.path("target/xtask/demo-full")),
 };
+
+/// Every other agreement's season with a few workers.
+pub const CORRIDORS: Step = Step { name: "demo, every corridor", run: corridors };
+
+fn corridors(workspace: &Workspace) -> Result<Outcome> {
+    for id in seasons(workspace)? {
+        let dir = workspace.path(&format!("target/xtask/demo-{id}"));
+        if dir.exists() {
+            fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
+        }
+        let mut command = workspace.cargo("run --locked --release --bin convenio -- demo --output json");
+        command.args(["--agreement", &id, "--workers", &CORRIDOR_WORKERS.to_string(), "--dir"]).arg(&dir);
+        let summary: Value =
+            serde_json::from_str(&last_line(&mut command)?).context("the demo's last line is not JSON")?;
+        ensure!(summary["audit"] == "ok", "{id}: the audit is {}, not \"ok\"", summary["audit"]);
+        let records = summary["records"].as_u64().unwrap_or_default();
+        ensure!(records > CORRIDOR_WORKERS, "{id}: {records} records for {CORRIDOR_WORKERS} workers");
+    }
+    Ok(Outcome::Passed)
+}
+
+/// Agreements with a season to play and without a scenario of their own.
+fn seasons(workspace: &Workspace) -> Result<Vec<String>> {
+    let folder = workspace.path("proto/agreements");
+    let mut ids = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let entry = entry?;
+        let id = entry.file_name().to_string_lossy().into_owned();
+        let scenario = workspace.path(&format!("deploy/demo/{id}/scenario.toml"));
+        if entry.path().join("examples/season.toml").is_file() && !scenario.exists() {
+            ids.push(id);
+        }
+    }
+    ids.sort_unstable();
+    Ok(ids)
+}
 
 fn play(workspace: &Workspace, workers: u64, dir: &Path) -> Result<Outcome> {
     if dir.exists() {

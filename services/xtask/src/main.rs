@@ -36,6 +36,7 @@ const TEST: &[Step] = &[
     rust::RELEASE,
     kills::SHARE,
     demo::SMALL,
+    demo::CORRIDORS,
     oracles::GO,
     oracles::PYTHON,
     oracles::DEMO,
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
         "buf" => &[contract::STEP],
         "deny" => &[dependencies::STEP],
         "demo" => &[rust::RELEASE, demo::FULL],
+        "corridors" => &[rust::RELEASE, demo::CORRIDORS],
         "oracles" => &[oracles::GO, oracles::PYTHON, rust::RELEASE, demo::SMALL, oracles::DEMO],
         "oracles-logs" => &[oracles::GO, oracles::PYTHON],
         "release-contract" => &[contract::RELEASE],
@@ -100,6 +102,7 @@ usage: cargo xtask COMMAND
   buf               lint, format and breaking changes of proto/
   deny              cargo-deny: banned crates, licences, sources
   demo              the README's demo at full size, judged by its last line
+  corridors         the season of every other agreement with a few workers, each to a clean audit
   kills             SIGKILL of either node at random moments; takes --count N, --seed S, --keep DIR
   recover           a lost disk refilled by the partner, with figures; takes --records N, --seed S
   sim               simulated states; takes --seeds N, --seed FIRST, --states 2|3, --replay SEED, --threads N

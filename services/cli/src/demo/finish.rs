@@ -1,6 +1,6 @@
 //! The end: both exchanges are exported and audited, and what happened is told.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use convenio_wire::node::v1::Exchange;
@@ -84,6 +84,16 @@ pub async fn finish(play: &Play, layout: &Layout, placed: usize, told: Vec<Happe
 
 /// Exports both bundles at once, then judges them.
 async fn audit(play: &Play, layout: &Layout) -> anyhow::Result<Judgement> {
+    let [one, other] = export(layout).await?;
+    let (trust, season) = (layout.trust(), play.season.clone());
+    tokio::task::spawn_blocking(move || judge::judge(&one, &other, &trust, &season)).await.context("the audit")?
+}
+
+/// Exports both bundles at once, the origin's first.
+///
+/// # Errors
+/// One cannot be made.
+pub async fn export(layout: &Layout) -> anyhow::Result<[PathBuf; 2]> {
     let exports = [&layout.origin, &layout.destination].map(|state| {
         let (config, out) = (state.config(), bundle(state));
         tokio::task::spawn_blocking(move || {
@@ -93,12 +103,10 @@ async fn audit(play: &Play, layout: &Layout) -> anyhow::Result<Judgement> {
     for export in exports {
         export.await.context("a process was not waited for")??;
     }
-    let (one, other, trust) = (bundle(&layout.origin), bundle(&layout.destination), layout.trust());
-    let season = play.season.clone();
-    tokio::task::spawn_blocking(move || judge::judge(&one, &other, &trust, &season)).await.context("the audit")?
+    Ok([bundle(&layout.origin), bundle(&layout.destination)])
 }
 
-fn bundle(state: &StateDir) -> std::path::PathBuf {
+fn bundle(state: &StateDir) -> PathBuf {
     state.dir.join("bundle")
 }
 
@@ -168,6 +176,7 @@ impl Outcome {
     }
 }
 
-fn row(name: &str, text: &str) -> String {
+/// A line of a table.
+pub fn row(name: &str, text: &str) -> String {
     format!("  {name:<24} {text}")
 }

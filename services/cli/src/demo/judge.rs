@@ -32,7 +32,8 @@ pub fn judge(one: &Path, other: &Path, trust: &Path, season: &Season) -> anyhow:
     Ok(Judgement { findings: report.findings, problems })
 }
 
-fn integrity(report: &Report) -> Vec<String> {
+/// Problems of integrity, the first few; empty if it holds.
+pub fn integrity(report: &Report) -> Vec<String> {
     let of_bundles = report.bundles.iter().flat_map(|bundle| &bundle.problems);
     let of_both = report.comparison.iter().flat_map(|comparison| &comparison.problems);
     let mut problems: Vec<_> = of_bundles.chain(of_both).take(TOLD).map(told).collect();

@@ -15,7 +15,8 @@ use convenio_model::{Clock, SystemClock};
 use convenio_node::tls::{LoadedTls, TlsMaterial};
 use serde::Serialize;
 
-use super::scenario::{Post, Scenario, State};
+use super::ratify;
+use super::scenario::{Post, State};
 use crate::pki::{self, StateSpec};
 
 /// Where everything of one demonstration lies.
@@ -34,7 +35,9 @@ pub struct StateDir {
     /// The node's folder.
     pub dir: PathBuf,
     /// The folder of the state's root, apart from the node's.
-    roots: PathBuf,
+    pub roots: PathBuf,
+    /// The folder of the keys and sign-offs of the state's offices.
+    pub offices: PathBuf,
 }
 
 impl Layout {
@@ -46,7 +49,7 @@ impl Layout {
     pub fn make(
         dir: &Path,
         agreements: &Path,
-        scenario: &Scenario,
+        [origin, destination]: [&State; 2],
         pack: &Pack,
         to_destination: SocketAddr,
         to_origin: SocketAddr,
@@ -59,11 +62,12 @@ impl Layout {
         let state = |state: &State| StateDir {
             dir: dir.join(&state.id),
             roots: dir.join("roots").join(&state.id),
+            offices: dir.join("offices").join(&state.id),
             state: state.clone(),
         };
         let layout = Self {
-            origin: state(&scenario.origin),
-            destination: state(&scenario.destination),
+            origin: state(origin),
+            destination: state(destination),
             agreements: agreements.canonicalize().with_context(|| format!("{}", agreements.display()))?,
             dir,
         };
@@ -80,9 +84,7 @@ impl Layout {
         for own in [origin, destination] {
             own.make(self.now())?;
         }
-        self.sign(pack.id(), origin, destination)?;
-        self.sign(pack.id(), destination, origin)?;
-        self.write_trust(pack)?;
+        ratify::by_both(self, pack)?;
         origin.configure(destination, &self.agreements, pack.id(), to_destination)?;
         destination.configure(origin, &self.agreements, pack.id(), to_origin)
     }
@@ -94,40 +96,6 @@ impl Layout {
 
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(SystemClock.now_ms())
-    }
-
-    /// Own root: ratifies the agreement for both nodes to read, and authorises the own node's log.
-    fn sign(&self, agreement: &str, own: &StateDir, partner: &StateDir) -> anyhow::Result<()> {
-        let file = format!("{agreement}.{}.dsse.json", own.state.id);
-        let ratification = own.dir.join("trust/ratifications").join(&file);
-        convenio(|command| {
-            command.args(["agreement", "sign", "--root"]).arg(&own.roots).arg("--agreements").arg(&self.agreements);
-            command.args(["--id", agreement, "--node", &own.state.node, "--out"]).arg(&ratification)
-        })?;
-        let copy = partner.dir.join("trust/ratifications").join(&file);
-        fs::copy(&ratification, &copy).with_context(|| format!("{}: cannot be written", copy.display()))?;
-        let epoch = own.dir.join("trust/epochs").join(format!("{agreement}.1.dsse.json"));
-        convenio(|command| {
-            command.args(["root", "open-epoch", "--root"]).arg(&own.roots);
-            command.arg("--manifest").arg(own.dir.join("keys/manifest.binpb"));
-            command.args(["--agreement", agreement, "--recipient", &partner.state.node, "--epoch", "1"]);
-            command.arg("--out").arg(epoch)
-        })
-    }
-
-    fn write_trust(&self, pack: &Pack) -> anyhow::Result<()> {
-        let agreement = format!("{}={}", pack.id(), hex::encode(pack.digest()));
-        convenio(|command| {
-            command.args(["trust", "--agreement", &agreement]);
-            for state in [&self.origin, &self.destination] {
-                command
-                    .arg("--root")
-                    .arg(&state.roots)
-                    .arg("--node")
-                    .arg(format!("{}={}", state.state.id, state.state.node));
-            }
-            command.arg("--out").arg(self.trust())
-        })
     }
 }
 

@@ -139,6 +139,7 @@ impl World {
             party: &own.party,
             packs: packs.collect(),
             refusals: Vec::new(),
+            only: None,
         };
         bundle::export(&export, out).await.map(drop).map_err(said)
     }
