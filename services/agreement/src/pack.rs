@@ -3,6 +3,7 @@
 mod cel;
 mod census;
 mod compile;
+mod corridor;
 mod error;
 mod guard;
 mod imports;
@@ -35,6 +36,7 @@ pub(crate) use options::Place;
 #[derive(Clone)]
 pub struct Pack {
     inner: Arc<Inner>,
+    corridor: Option<Arc<corridor::Corridor>>,
 }
 
 /// What a pack holds.
@@ -228,13 +230,14 @@ impl Pack {
                 terms: terms?,
                 validator,
             }),
+            corridor: None,
         })
     }
 
-    /// Identifier, for example `sv-ca`.
+    /// Identifier, for example `sv-ca`; of a corridor its own.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.inner.config.id
+        self.corridor.as_ref().map_or(&self.inner.config.id, |corridor| &corridor.id)
     }
 
     /// The agreement digest ([`Files::digest`]).
@@ -285,26 +288,26 @@ impl Pack {
         &self.inner.lifecycle
     }
 
-    /// The two parties.
+    /// The two parties; all of a regional agreement that is not seen as one corridor.
     #[must_use]
     pub fn parties(&self) -> &[Party] {
-        &self.inner.config.parties
+        self.corridor.as_ref().map_or(&self.inner.config.parties, |corridor| &corridor.parties)
     }
 
-    /// Role of a party, by its id.
+    /// Role of a party, by its id; None for a regional agreement that is not seen as one corridor.
     #[must_use]
     pub fn role_of(&self, party: &str) -> Option<Role> {
-        self.config().party(party)?.role.role()
+        self.parties().iter().find(|p| p.id == party)?.role.role()
     }
 
     /// The party that has a role.
     ///
     /// # Panics
-    /// Never: a pack has one party of each role.
+    /// For a regional agreement that is not seen as one corridor: it has no party of one role.
     #[must_use]
     pub fn party(&self, role: Role) -> &Party {
         let party = self.parties().iter().find(|party| party.role == role);
-        party.expect("checked when the pack was loaded")
+        party.expect("a pack of two parties, or a corridor, has one of each role")
     }
 
     /// Descriptors of the agreement's messages and of all they import.

@@ -53,11 +53,12 @@ pub(crate) fn exchanges(checked: &Checked) -> Vec<Exchange> {
             a.agreement == b.agreement && a.issuer == b.recipient && a.recipient == b.issuer
         };
         let active = own.iter().rev().find_map(|at| checked.logs[*at].activations.last());
-        let Some(pack) = active.and_then(|(_, digest)| checked.packs.get(digest)) else { continue };
+        let pack = active.and_then(|(_, digest)| checked.packs.get(digest));
+        let Some(pack) = pack.and_then(|pack| pack.corridor(&first.line().origin.agreement)) else { continue };
         let role = pack.role_of(&first.opening.keys.party);
         if let (Some(Role::Origin), Some(peer)) = (role, all.iter().find(reverse)) {
             found.push(Exchange {
-                pack: pack.clone(),
+                pack,
                 origin_logs: own.iter().map(name).collect(),
                 destination_logs: peer.iter().map(name).collect(),
             });

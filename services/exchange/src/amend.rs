@@ -60,7 +60,7 @@ pub(crate) fn ratified(
         let holds = |file: &&Vec<u8>| {
             let said = Envelope::parse(file).ok().and_then(|envelope| ratify_from(&envelope).ok());
             let said = said.and_then(|ratify| verify_ratify(&ratify, roots).ok());
-            let said = said.filter(|s| s.agreement == pack.id() && s.digest == pack.digest() && s.node == *node);
+            let said = said.filter(|s| s.agreement == pack.agreement() && s.digest == pack.digest() && s.node == *node);
             let counts = said.map(|said| check_counts(&said, &rule, &[], Some(now_ms)));
             counts.is_some_and(|counts| counts.map_err(|why| uncounted.set(why)).is_ok())
         };

@@ -288,7 +288,7 @@ impl Exchange {
     /// Whether a ratification is of this agreement, by a party for its node here.
     pub(crate) fn concerns(&self, said: &RatifiedBy) -> bool {
         let nodes = [(&self.own_party, &self.own_node), (&self.partner_party, &self.partner_node)];
-        said.agreement == self.pack().id()
+        said.agreement == self.pack().agreement()
             && nodes.into_iter().any(|(party, node)| said.party() == party && said.node == *node)
     }
 }

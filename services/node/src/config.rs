@@ -54,7 +54,7 @@ pub struct Config {
     pub tls: LoadedTls,
     /// The other nodes.
     pub partners: Vec<PartnerConfig>,
-    /// Agreements in force, with the partner of each.
+    /// Agreements in force, with the partner of each; a regional one stands here once for each of its corridors.
     pub agreements: Vec<(Arc<Pack>, Partner)>,
     /// Versions that amend them or each other, from the folder of amendments.
     pub amendments: Vec<Arc<Pack>>,
@@ -100,7 +100,7 @@ pub struct Post {
     pub post: String,
     /// ISO 3166-2 codes of the areas that it serves.
     pub districts: Vec<String>,
-    /// Agreements that it works under.
+    /// Agreements that it works under; all corridors of a regional one.
     pub agreements: Vec<String>,
 }
 
@@ -130,14 +130,15 @@ impl Config {
         let other_keys = signed::other_keys(&source, &file)?;
         let agreements = signed::agreements(&source, &file)?;
         let amendments = amendments::load(&source, &file, &agreements)?;
-        for (at, (pack, _)) in agreements.iter().enumerate() {
-            witnesses::satisfy(&source, at, pack, &witnesses)?;
+        for (pack, _) in &agreements {
+            witnesses::satisfy(&source, &file, pack, &witnesses)?;
         }
         let trust = signed::trust(&source, &file)?;
         let ratifications = signed::ratifications(&source, &file, &agreements, &trust)?;
         let held = [std::slice::from_ref(&keys), other_keys.as_slice()].concat();
         let (epochs, key_changes) = signed::epochs(&source, &file, &agreements, &trust, &held)?;
         let witnessed = witnesses::witnessed(&source, &file)?;
+        let posts = posts(&file, &agreements);
         let partners = file.partners.into_iter();
         Ok(Self {
             listen: names::listen(&source, &file.listen)?,
@@ -172,18 +173,23 @@ impl Config {
             witnesses,
             witnessed,
             watched,
-            posts: file
-                .posts
-                .into_iter()
-                .map(|p| Post {
-                    organisation: p.organisation,
-                    post: p.post,
-                    districts: p.districts,
-                    agreements: p.agreements,
-                })
-                .collect(),
+            posts,
         })
     }
+}
+
+/// The posts; one that works under a regional agreement does so in all its corridors.
+fn posts(file: &NodeFile, agreements: &[(Arc<Pack>, Partner)]) -> Vec<Post> {
+    let post = |post: &file::PostFile| {
+        let named = agreements.iter().filter(|(pack, _)| post.agreements.iter().any(|id| id == pack.agreement()));
+        Post {
+            organisation: post.organisation.clone(),
+            post: post.post.clone(),
+            districts: post.districts.clone(),
+            agreements: named.map(|(pack, _)| pack.id().to_owned()).collect(),
+        }
+    };
+    file.posts.iter().map(post).collect()
 }
 
 /// A file to be written: its folder must be there, and no folder in its place.

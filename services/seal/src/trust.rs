@@ -130,10 +130,17 @@ impl TrustFile {
         Ok(file)
     }
 
-    /// Whether that version of the agreement is trusted.
+    /// Whether that version of the agreement is trusted. A corridor `<id>-<origin>-<destination>` of a regional
+    /// agreement is where the agreement is: its line names the agreement's own id.
     #[must_use]
     pub fn trusts(&self, agreement: &str, digest: &[u8; 32]) -> bool {
-        self.agreements.iter().any(|trusted| trusted.id == agreement && trusted.digest == *digest)
+        let corridor = |id: &str| {
+            let parties = agreement.strip_prefix(id).and_then(|rest| rest.strip_prefix('-'));
+            let parties = parties.and_then(|parties| parties.split_once('-'));
+            parties.is_some_and(|(origin, destination)| is_party(origin) && is_party(destination))
+        };
+        let mut same = self.agreements.iter().filter(|trusted| trusted.digest == *digest);
+        same.any(|trusted| trusted.id == agreement || corridor(&trusted.id))
     }
 
     /// The roots of a party.

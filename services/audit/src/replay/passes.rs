@@ -51,7 +51,9 @@ pub(super) fn run(
     let shares = usize::try_from((total / SHARE).clamp(1, MAX_SHARES)).unwrap_or(1);
     let spool = Spool::create(&work.path("records"), shares, cores())?;
     Gather { checked, other, chains: &chains, seen: &seen, options }.run(&spool)?;
-    let passes = Passes { packs: &checked.packs, last: &exchange.pack, checked, spool: &spool };
+    let here = |(digest, pack): (&[u8; 32], &Pack)| Some((*digest, pack.corridor(exchange.pack.id())?));
+    let packs = checked.packs.iter().filter_map(here).collect();
+    let passes = Passes { packs: &packs, last: &exchange.pack, checked, spool: &spool };
     let orders = Spool::create(&work.path("orders"), ORDER_SHARES, cores())?;
     let mut sides = passes.first(&orders)?;
     let mut short = Vec::new();

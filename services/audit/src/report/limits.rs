@@ -69,7 +69,7 @@ fn witnessed(audit: &Audit, bundle: &Bundle, origin: &LogOrigin, size: u64) -> O
         return None;
     }
     let mut names = BTreeSet::new();
-    let packs = audit.packs().filter(|pack| pack.id() == origin.agreement);
+    let packs = audit.packs().filter(|pack| pack.corridor(&origin.agreement).is_some());
     for pack in packs {
         let WitnessPolicy::Required { quorum, witnesses } = pack.witness_policy() else { return None };
         let signed = witnesses.iter().filter(|witness| cosignature::verify(&head, &witness.key).is_ok());

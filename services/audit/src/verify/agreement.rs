@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use convenio_agreement::Pack;
-use convenio_agreement::config::WitnessPolicy;
+use convenio_agreement::config::{Party, WitnessPolicy};
 use convenio_agreement::digest::Files;
 use convenio_log::VerifierKey;
 use convenio_seal::{Envelope, TrustFile, check_counts, ratify_from, verify_ratify};
@@ -48,10 +48,13 @@ pub(super) fn check(
 ) {
     check_policy(bundle, packs, book, problems);
     for pack in packs.values() {
-        let nodes = check_ratifications(bundle, trust, pack, problems);
-        let logs = bundle.manifest().logs.iter().zip(openings);
-        for (line, opening) in logs.filter(|(line, _)| line.origin.agreement == pack.id()) {
-            check_nodes(line, &opening.keys.party, pack, &nodes, problems);
+        let corridors: Vec<Pack> = pack.corridors().into_iter().filter(|corridor| has_log(bundle, corridor)).collect();
+        let nodes = check_ratifications(bundle, trust, pack, &corridors, problems);
+        for corridor in &corridors {
+            let logs = bundle.manifest().logs.iter().zip(openings);
+            for (line, opening) in logs.filter(|(line, _)| line.origin.agreement == corridor.id()) {
+                check_nodes(line, &opening.keys.party, corridor, &nodes, problems);
+            }
         }
     }
 }
@@ -102,15 +105,23 @@ fn load(bundle: &Bundle, prefix: &str, problems: &mut Problems) -> Option<Pack> 
     }
 }
 
-/// Checks that every party ratified a pack; returns the nodes that they named.
+/// Whether the bundle has a log of the agreement, or of this corridor of it.
+fn has_log(bundle: &Bundle, corridor: &Pack) -> bool {
+    bundle.manifest().logs.iter().any(|line| line.origin.agreement == corridor.id())
+}
+
+/// Checks that every party ratified a pack; returns the nodes that they named. Of a regional agreement these are the
+/// parties whose logs are here: no node has what others exchange.
 fn check_ratifications<'p>(
     bundle: &Bundle,
     trust: &TrustFile,
     pack: &'p Pack,
+    corridors: &[Pack],
     problems: &mut Problems,
 ) -> BTreeMap<&'p str, String> {
     let mut nodes = BTreeMap::new();
-    for party in pack.parties() {
+    let here = |party: &Party| !pack.config().is_regional() || corridors.iter().any(|c| c.role_of(&party.id).is_some());
+    for party in pack.parties().iter().filter(|party| here(party)) {
         let path = format!("ratifications/{}/{}.dsse.json", hex::encode(pack.digest()), party.id);
         let Some(bytes) = bundle.read(&path, MAX_SMALL, problems) else { continue };
         let Some(roots) = trust.roots_of(&party.id) else {
@@ -124,7 +135,7 @@ fn check_ratifications<'p>(
         });
         match said {
             Ok(said) => {
-                if said.digest != pack.digest() || said.agreement != pack.id() {
+                if said.digest != pack.digest() || said.agreement != pack.agreement() {
                     problems.push(Problem::new(Check::Agreement, "ratifies another agreement").at(path));
                 } else {
                     let rule = pack.ratification_rule(&party.id);

@@ -167,11 +167,15 @@ impl State<'_> {
         let roots = trust.roots_of(said.party());
         let roots = roots.ok_or_else(|| bad("by a party whose roots the trust file does not name".into()))?;
         let said = verify_ratify(ratify, roots).map_err(|error| bad(error.to_string()))?;
-        if said.agreement != self.log.line().origin.agreement {
+        // Without its pack nothing can be activated either.
+        let (here, pack) = (&self.log.line().origin.agreement, packs.get(&said.digest));
+        let known = pack.map_or(said.agreement == *here, |pack| {
+            said.agreement == pack.agreement() && pack.corridor(here).is_some()
+        });
+        if !known {
             return Err(bad("of another agreement".into()));
         }
-        // Without its pack nothing can be activated either.
-        if let Some(pack) = packs.get(&said.digest) {
+        if let Some(pack) = pack {
             let rule = pack.ratification_rule(said.party());
             let counts = check_counts(&said, &rule, &trust.offices, Some(time_ms));
             counts.map_err(|why| (format!("RATIFY: {why}"), why.reason()))?;
@@ -183,9 +187,7 @@ impl State<'_> {
     fn activated(&self, digest: &[u8], packs: &BTreeMap<[u8; 32], Pack>) -> Result<[u8; 32], &'static str> {
         let digest: [u8; 32] = digest.try_into().map_err(|_| "ACTIVATE of something that is no digest")?;
         let pack = packs.get(&digest).ok_or("ACTIVATE of an agreement version that is not in the bundle")?;
-        if pack.id() != self.log.line().origin.agreement {
-            return Err("ACTIVATE of another agreement");
-        }
+        let pack = pack.corridor(&self.log.line().origin.agreement).ok_or("ACTIVATE of another agreement")?;
         let by = |party: &str| self.ratified.iter().any(|(p, d)| p == party && *d == digest);
         if pack.parties().iter().all(|party| by(&party.id)) {
             Ok(digest)

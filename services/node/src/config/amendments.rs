@@ -41,13 +41,15 @@ pub(super) fn load(
             let problem = format!("holds the version with digest {}", hex::encode(pack.digest()));
             return Err(refused(&path, problem));
         }
-        if !agreements.iter().any(|(known, _)| known.id() == pack.id()) {
+        let corridors = agreements.iter().filter(|(known, _)| known.agreement() == pack.id());
+        let corridors: Vec<_> = corridors.filter_map(|(known, _)| pack.corridor(known.id())).collect();
+        if corridors.is_empty() {
             return Err(refused(&path, format!("{} is none of the agreements of this node", pack.id())));
         }
         if pack.amends().is_none() {
             return Err(refused(&path, "amends no version".to_owned()));
         }
-        packs.push(Arc::new(pack));
+        packs.extend(corridors.into_iter().map(Arc::new));
     }
     Ok(packs)
 }

@@ -19,7 +19,7 @@ use convenio_wire::exchange::v1::{EpochOpen, Ratify};
 use convenio_wire::{KEYS_TYPE, REVOCATION_TYPE};
 
 use super::ConfigError;
-use super::file::NodeFile;
+use super::file::{NodeFile, PartnerFile};
 use super::source::Source;
 
 /// Ending of the names of envelope files; other files in their folders are left alone.
@@ -73,16 +73,16 @@ pub(super) fn agreements(source: &Source, file: &NodeFile) -> Result<Vec<(Arc<Pa
             return Err(source.error("agreements_dir", format!("{}: there is no such folder", dir.display())));
         }
         let pack = Pack::load(&dir, id).map_err(|error| source.error(&key, error))?;
-        if pack.role_of(&file.party).is_none() {
+        if pack.config().party(&file.party).is_none() {
             return Err(source.error(&key, format!("{} is no party of {id}", file.party)));
         }
-        let other = pack.parties().iter().find(|party| party.id != file.party);
-        let other = other.expect("a pack has two parties of different names");
-        let Some(partner) = file.partners.iter().find(|partner| partner.party == other.id) else {
-            return Err(source.error("partners", format!("none is {}, the other party of {id}", other.id)));
-        };
-        let partner = Partner { party: partner.party.clone(), node: partner.node.clone() };
-        loaded.push((Arc::new(pack), partner));
+        let corridors = corridors(file, &pack);
+        if corridors.is_empty() {
+            let others = pack.parties().iter().filter(|party| party.id != file.party);
+            let others = others.map(|party| party.id.as_str()).collect::<Vec<_>>().join(" or ");
+            return Err(source.error("partners", format!("none is {others}, the other party of {id}")));
+        }
+        loaded.extend(corridors);
     }
     // Whoever is believed without need is believed by mistake.
     let idle = file.partners.iter().position(|p| loaded.iter().all(|(_, partner)| partner.party != p.party));
@@ -90,6 +90,17 @@ pub(super) fn agreements(source: &Source, file: &NodeFile) -> Result<Vec<(Arc<Pa
         Some(at) => Err(source.error(&format!("partners[{at}].party"), "is a party of none of the agreements")),
         None => Ok(loaded),
     }
+}
+
+/// What is open between this party and its partners: the agreement itself, or both corridors with each partner that is
+/// a party of a regional one.
+fn corridors(file: &NodeFile, pack: &Pack) -> Vec<(Arc<Pack>, Partner)> {
+    let with = |partner: &PartnerFile| {
+        let both = [pack.between(&file.party, &partner.party), pack.between(&partner.party, &file.party)];
+        let partner = Partner { party: partner.party.clone(), node: partner.node.clone() };
+        both.into_iter().flatten().map(move |corridor| (Arc::new(corridor), partner.clone()))
+    };
+    file.partners.iter().flat_map(with).collect()
 }
 
 pub(super) fn trust(source: &Source, file: &NodeFile) -> Result<TrustFile, ConfigError> {
@@ -139,7 +150,7 @@ fn ratified(
     roots: &RootSet,
     offices: &[TrustedOffice],
 ) -> Result<(), ConfigError> {
-    let (id, digest) = (pack.id(), hex::encode(pack.digest()));
+    let (id, digest) = (pack.agreement(), hex::encode(pack.digest()));
     let of_party = |said: &RatifiedBy| said.party() == roots.party() && said.agreement == id;
     let Some(found) = envelopes.iter().find(|e| of_party(&e.content.1) && e.content.1.digest == pack.digest()) else {
         let other = envelopes.iter().find(|e| of_party(&e.content.1));

@@ -152,12 +152,18 @@ fn url(source: &Source, at: usize, written: &WitnessOfFile) -> Result<WitnessUrl
 }
 
 /// Demands that as many of the pack's own witnesses are configured as it requires cosignatures.
-pub(super) fn satisfy(source: &Source, at: usize, pack: &Pack, witnesses: &[WitnessConfig]) -> Result<(), ConfigError> {
+pub(super) fn satisfy(
+    source: &Source,
+    file: &NodeFile,
+    pack: &Pack,
+    witnesses: &[WitnessConfig],
+) -> Result<(), ConfigError> {
     let WitnessPolicy::Required { quorum, witnesses: required } = pack.witness_policy() else { return Ok(()) };
     let configured = required.iter().filter(|wanted| witnesses.iter().any(|witness| witness.key == wanted.key)).count();
     if configured >= *quorum {
         return Ok(());
     }
+    let at = file.agreements.iter().position(|id| id == pack.agreement()).unwrap_or_default();
     let key = if witnesses.is_empty() { format!("agreements[{at}]") } else { "witnesses".to_owned() };
     let problem = format!(
         "{} requires cosignatures of {quorum} of its witnesses, and [[witnesses]] names {configured}",

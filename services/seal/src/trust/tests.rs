@@ -29,6 +29,8 @@ fn what_is_written_is_read() {
     assert_eq!(read, trust());
     assert_eq!(TrustFile::parse(&format!("# gazette 12\n\n{text}# end")).unwrap(), trust());
     assert!(read.trusts("sv-ca", &[0xab; 32]) && !read.trusts("sv-ca", &[0; 32]) && !read.trusts("sv-es", &[0xab; 32]));
+    assert!(read.trusts("sv-ca-gt-hn", &[0xab; 32]) && !read.trusts("sv-ca-gt-hn", &[0; 32]));
+    assert!(!read.trusts("sv-ca-gt", &[0xab; 32]) && !read.trusts("sv-ca-gt-h1", &[0xab; 32]));
     assert_eq!(read.roots_of("sv").map(RootSet::threshold), Some(2));
     assert_eq!(read.roots_of("es"), None);
 }
