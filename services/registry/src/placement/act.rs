@@ -143,6 +143,9 @@ pub(crate) async fn perform(work: &mut Work, core: &Core, case: &Case, mut act: 
     let exchange = &*case.exchange;
     let needs = Needs::of(exchange, &act.name);
     act.event.all_modules = all_modules(exchange, &act.event);
+    if !act.event.job_order.is_empty() && !needs.names_order {
+        return Err(RegistryError::field("event.job_order", "this act names no job order"));
+    }
     let worker = match needs.worker {
         true => worker(work, case).await?,
         false => None,
@@ -205,6 +208,8 @@ fn subject_of(case: &Case, refusal: &Refusal) -> String {
 struct Needs {
     roots: BTreeSet<Root>,
     worker: bool,
+    /// Whether one of its messages names the placement's job order.
+    names_order: bool,
     /// Where its terms come from, if it carries any.
     terms: Option<Terms>,
 }
@@ -214,6 +219,7 @@ impl Needs {
         let (pack, def) = (exchange.pack(), exchange.pack().lifecycle().act(act));
         let messages = def.map(ActDef::messages).unwrap_or_default().iter();
         let fields = messages.filter_map(|name| pack.message(name)).flat_map(|plan| &plan.fields);
+        let names_order = fields.clone().any(|field| field.source.as_str() == "placement.job_order");
         let roots: BTreeSet<Root> = fields.map(|field| field.source.root()).collect();
         let terms = match def {
             Some(ActDef::Fact(fact)) => fact.terms,
@@ -221,7 +227,7 @@ impl Needs {
         };
         let asks = |gate: Gate| def.is_some_and(|def| def.asks(gate));
         let worker = roots.contains(&Root::Worker) || asks(Gate::Consent) || asks(Gate::MinimumAge);
-        Self { roots, worker, terms }
+        Self { roots, worker, names_order, terms }
     }
 }
 
@@ -233,14 +239,19 @@ async fn sources(
     act: &Act,
 ) -> Result<Sources, RegistryError> {
     let mut sources = Sources::new().with(&act.event);
+    let named: Option<Ref> = act.event.job_order.strip_prefix("jobOrders/").and_then(|id| id.parse().ok());
     if needs.roots.contains(&Root::Placement) {
-        sources = sources.with(&case.show(&Default::default()));
+        let mut placement = case.show(&Default::default());
+        if named.is_some() {
+            placement.job_order.clone_from(&act.event.job_order);
+        }
+        sources = sources.with(&placement);
     }
     if let Some(worker) = worker {
         sources = sources.with(worker);
     }
     if needs.roots.contains(&Root::JobOrder) || needs.roots.contains(&Root::Employer) {
-        let (order, employer) = order(work, case).await?;
+        let (order, employer) = order(work, case, named.or_else(|| case.order())).await?;
         sources = order.iter().fold(sources, |sources, order| sources.with(order));
         sources = employer.iter().fold(sources, |sources, employer| sources.with(employer));
     }
@@ -276,8 +287,12 @@ async fn worker(work: &mut Work, case: &Case) -> Result<Option<Worker>, Registry
 }
 
 /// The job order and its employer: this state's own rows, or the order as it crossed.
-async fn order(work: &mut Work, case: &Case) -> Result<(Option<JobOrder>, Option<Employer>), RegistryError> {
-    let Some(id) = case.order() else { return Ok((None, None)) };
+async fn order(
+    work: &mut Work,
+    case: &Case,
+    id: Option<Ref>,
+) -> Result<(Option<JobOrder>, Option<Employer>), RegistryError> {
+    let Some(id) = id else { return Ok((None, None)) };
     if let Some(row) = work.resource((Kind::JobOrder, id)).await? {
         let order: JobOrder = from_row(&row)?;
         let employer = id_of(Employer::COLLECTION, &order.employer, "job_order.employer")?;
