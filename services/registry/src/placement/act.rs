@@ -366,7 +366,7 @@ pub(crate) async fn complete(work: &mut Work, case: &Case, act: &mut Act) -> Res
     if !(employer_left || place_left) {
         return Ok(());
     }
-    let (order, employer) = order(work, case).await?;
+    let (order, employer) = order(work, case, case.order()).await?;
     if let Some(employer) = employer.filter(|_| employer_left) {
         terms.employer_name = employer.legal_name;
     }
