@@ -5,6 +5,7 @@ mod it {
     mod ceremony;
     mod demo;
     mod input;
+    mod negotiation;
     mod recovery;
     mod run;
     mod state;

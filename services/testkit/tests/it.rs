@@ -16,6 +16,7 @@ mod it {
     mod keys;
     mod links;
     mod loss;
+    mod negotiation;
     mod neighbours;
     mod nodes;
     mod refill;

@@ -1,17 +1,19 @@
 //! `convenio agreement submit` and `fetch`: the same acts and files over a link, with the caller's certificate.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use convenio_negotiation::{Hash, SignedAct, sha256};
-use convenio_node::tls::{TlsMaterial, connect};
+use convenio_node::tls::{TlsMaterial, connect, from_certificate};
 use convenio_rpc::client::NegotiationServiceClient;
 use convenio_seal::dsse::Envelope;
 use convenio_seal::trust::TrustFile;
 use convenio_wire::agreement::v1 as wire;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -57,25 +59,36 @@ pub(super) struct LinkArgs {
 pub(super) struct FetchArgs {
     #[command(flatten)]
     link: LinkArgs,
-    /// The negotiation, 64 hexadecimal digits; default that of the folder
+    /// The negotiation, 64 hexadecimal digits; default that of the folder. Of an empty folder without it, the negotiations that
+    /// the own node has are listed
     #[arg(long)]
     negotiation: Option<String>,
 }
 
 impl LinkArgs {
     async fn client(&self) -> anyhow::Result<Client> {
+        let own = own_domain(&self.certificate)?;
+        // The own authority judges nobody here: it is the server that is believed or not.
+        let server = (own != self.domain).then(|| (self.domain.clone(), self.ca.clone()));
         let material = TlsMaterial {
             certificate: self.certificate.clone(),
             key: self.certificate.with_extension("sk.pem"),
             own_ca: self.ca.clone(),
-            own_trust_domain: self.domain.clone(),
-            partner_cas: Vec::new(),
+            own_trust_domain: own,
+            partner_cas: server.into_iter().collect(),
             crls: Vec::new(),
         };
         let tls = Arc::new(material.load()?.client_config(&self.domain)?);
         let channel = connect(&self.to, &self.node, tls).await?;
         Ok(Client::new(channel).max_decoding_message_size(MAX_ANSWER).max_encoding_message_size(MAX_ANSWER))
     }
+}
+
+/// Trust domain of the identity that a certificate names.
+fn own_domain(path: &Path) -> anyhow::Result<String> {
+    let told = || path.display().to_string();
+    let leaf = CertificateDer::from_pem_file(path).with_context(told)?;
+    Ok(from_certificate(&leaf).with_context(told)?.trust_domain)
 }
 
 /// Hands over what the node does not have yet: acts with the files of their drafts, then ratifications.
@@ -138,7 +151,7 @@ pub(super) fn fetch(args: &FetchArgs) -> anyhow::Result<()> {
     let trust = office::trust(&args.link.trust)?;
     let mut folder = Folder::load(&args.link.dir, &trust)?;
     let own = (!folder.negotiation.is_empty()).then(|| hex::encode(folder.negotiation.id()));
-    let id = args.negotiation.clone().or(own).context("the folder is empty: --negotiation says which one to fetch")?;
+    let Some(id) = args.negotiation.clone().or(own) else { return runtime()?.block_on(list(&args.link)) };
     runtime()?.block_on(async {
         let mut client = args.link.client().await?;
         let answer = client.get_negotiation(wire::GetNegotiationRequest { negotiation: id.clone() }).await;
@@ -147,6 +160,25 @@ pub(super) fn fetch(args: &FetchArgs) -> anyhow::Result<()> {
         say(format_args!("{taken} new"))
     })?;
     super::status::show(&args.link.dir, &trust)
+}
+
+async fn list(args: &LinkArgs) -> anyhow::Result<()> {
+    let mut client = args.client().await?;
+    let mut page_token = String::new();
+    loop {
+        let request = wire::ListNegotiationsRequest { page_size: 0, page_token };
+        let page =
+            client.list_negotiations(request).await.map_err(|status| anyhow::anyhow!(told(&status)))?.into_inner();
+        for one in &page.negotiations {
+            let (fork, parties) = (if one.fork { "  FORK" } else { "" }, one.parties.join(", "));
+            let (id, state, steps) = (&one.negotiation, &one.state, one.steps);
+            say(format_args!("{id}  {}  {parties}  {state}  {steps} steps{fork}", one.agreement))?;
+        }
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(());
+        }
+    }
 }
 
 async fn take(
