@@ -3,6 +3,7 @@
 
 mod fixture;
 mod format2;
+mod gates;
 mod hostile;
 mod imports;
 mod lint;
