@@ -5,6 +5,7 @@
 pub mod act;
 pub mod amendment;
 pub mod config;
+pub mod diff;
 pub mod digest;
 pub mod engine;
 pub mod floor;

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::pack::{Pack, PackError};
 
-pub(crate) use doubt::doubts;
+pub(crate) use doubt::{doubts, unreachable};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -206,6 +206,7 @@ impl Pack {
         let seen = Seen { config: &parsed, lifecycle: &lifecycle, plans: &plans };
         let (broken, doubtful) = crate::floor::check(&seen, origin);
         noted.0.extend(broken);
+        noted.0.extend(crate::lint::unreachable(&seen, origin));
         warnings.extend(doubtful);
         warnings.extend(crate::lint::doubts(&seen, &messages, origin));
         let effective = origin.canonical();

@@ -1,16 +1,21 @@
 //! `convenio agreement`: packs, and how they come into force. A file for each command, below `agreement/`.
 
 mod check;
+mod diff;
 mod folder;
 mod link;
+mod lint;
 mod list;
+mod matrix;
 mod negotiate;
+mod new;
 pub(crate) mod office;
 mod sign;
 mod sign_off;
 mod status;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::ensure;
 use clap::{Args, Subcommand};
@@ -34,6 +39,14 @@ enum AgreementCommand {
     Digest(PackArgs),
     /// Check a pack whole: configuration, messages, lifecycle, disclosure
     Check(PackArgs),
+    /// Tell all that is wrong with a pack or doubtful about it, and what to write instead; exit code 1 with errors
+    Lint(lint::LintArgs),
+    /// Write the folder of a new pack that lints clean, with its open points marked
+    New(new::NewArgs),
+    /// Print what crosses: field by stage, direction, reduction and retention
+    Matrix(matrix::MatrixArgs),
+    /// Explain an amendment; exit code 1 if it would break what is in flight
+    Diff(diff::DiffArgs),
     /// Begin a negotiation with a draft
     Propose(negotiate::DraftArgs),
     /// Answer a draft with another one
@@ -86,8 +99,12 @@ struct PackArgs {
 ///
 /// # Errors
 /// One message that names the file, line and key.
-pub fn run(args: AgreementArgs) -> anyhow::Result<()> {
+pub fn run(args: AgreementArgs) -> anyhow::Result<ExitCode> {
     match args.command {
+        AgreementCommand::Lint(args) => return lint::run(&args),
+        AgreementCommand::Diff(args) => return diff::run(&args),
+        AgreementCommand::New(args) => new::run(&args),
+        AgreementCommand::Matrix(args) => matrix::run(&args),
         AgreementCommand::List(args) => list::run(&args),
         AgreementCommand::Digest(args) => say(hex::encode(args.load()?.digest())),
         AgreementCommand::Check(args) => check::run(&args),
@@ -105,7 +122,8 @@ pub fn run(args: AgreementArgs) -> anyhow::Result<()> {
         AgreementCommand::OfficeKey(args) => office::run(&args),
         AgreementCommand::SignOff(args) => sign_off::run(&args),
         AgreementCommand::Sign(args) => sign::run(&args),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 impl PackArgs {

@@ -57,7 +57,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => return demo::run(args),
         Command::Node(args) => node::run(args)?,
         Command::Root(args) => root::run(args)?,
-        Command::Agreement(args) => agreement::run(args)?,
+        Command::Agreement(args) => return agreement::run(args),
         Command::Trust(args) => trust::run(args)?,
         Command::Bundle(args) => bundle::run(args)?,
         Command::Pki(args) => pki::run(args)?,

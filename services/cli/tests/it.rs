@@ -6,6 +6,7 @@ mod it {
     mod demo;
     mod input;
     mod negotiation;
+    mod packs;
     mod recovery;
     mod run;
     mod state;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::config::{BasisStatus, Config, LegalStatus, Origin};
 use crate::floor::Seen;
+use crate::lifecycle::{Lifecycle, StageId};
 use crate::pack::{Messages, PackError, Place};
 
 /// Everything doubtful about a pack that can be loaded.
@@ -54,19 +55,30 @@ fn acts_messages<'a>(seen: &'a Seen<'_>) -> impl Iterator<Item = &'a str> {
     transitions.chain(facts).chain(notices).map(|name| &**name)
 }
 
+/// Stages that a state or a fact reaches, by their places.
+fn stages_reached(lifecycle: &Lifecycle) -> impl Iterator<Item = usize> {
+    let states = lifecycle.states.iter().map(|state| state.stage);
+    states.chain(lifecycle.facts.iter().filter_map(|fact| fact.stage)).map(StageId::index)
+}
+
+/// Refuses a stage that is never reached, itself or a later one: what waits for it would never cross.
+pub(crate) fn unreachable(seen: &Seen<'_>, at: Origin<'_>) -> Option<PackError> {
+    let last = stages_reached(seen.lifecycle).max().unwrap_or(0);
+    let stage = seen.config.stages.get(last + 1)?;
+    let problem = format!("no state or fact reaches `{stage}` or a later stage");
+    let error = at.error(&format!("stages[{}]", last + 1), problem).rule("disclosure/unreachable");
+    Some(error.instead("give it to a state or a fact, or remove it"))
+}
+
 fn unused(seen: &Seen<'_>, at: Origin<'_>, found: &mut Vec<PackError>) {
     let (config, lifecycle) = (seen.config, seen.lifecycle);
     for (index, stage) in config.stages.iter().enumerate() {
-        let reached = lifecycle.states.iter().any(|state| state.stage.index() == index)
-            || lifecycle.facts.iter().any(|fact| fact.stage.is_some_and(|stage| stage.index() == index));
+        let reached = stages_reached(lifecycle).any(|reached| reached == index);
         let discloses = seen.plans.values().flat_map(|plan| &plan.fields).any(|field| field.stage.index() == index);
-        let problem = match (reached, discloses) {
-            (true, _) => continue,
-            (false, true) => format!("no state or fact reaches `{stage}`, though fields wait for it"),
-            (false, false) => format!("nothing reaches or uses `{stage}`"),
-        };
-        let error = at.error(&format!("stages[{index}]"), problem).rule("unused/stage");
-        found.push(error.instead("give it to a state or a fact, or remove it"));
+        if !reached && !discloses {
+            let error = at.error(&format!("stages[{index}]"), format!("nothing reaches or uses `{stage}`"));
+            found.push(error.rule("unused/stage").instead("give it to a state or a fact, or remove it"));
+        }
     }
     for (index, state) in lifecycle.states.iter().enumerate() {
         let leaves = lifecycle.transitions.iter().any(|act| act.from.iter().any(|from| from.index() == index));

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use convenio_wire::registry::v1 as registry;
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
+use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value};
 
 use super::{Extensions, PathText};
 
@@ -25,7 +25,8 @@ macro_rules! roots {
         pub enum Root { $($(#[$doc])* $variant,)* }
 
         impl Root {
-            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// As a path writes it.
             #[must_use]
@@ -176,7 +177,11 @@ impl SourcePath {
     }
 
     /// The field that it ends in.
-    pub(super) fn leaf(&self) -> &FieldDescriptor {
+    ///
+    /// # Panics
+    /// Never: it has at least one step.
+    #[must_use]
+    pub fn leaf(&self) -> &FieldDescriptor {
         self.steps.last().expect("resolved with at least one step")
     }
 
@@ -230,6 +235,15 @@ impl Sources {
         let decoded = decoded.expect("encoded by the same contract");
         self.records[R::ROOT as usize] = Some(Arc::new(decoded));
         self
+    }
+
+    /// Adds a record that is already decoded by the core contract, in place of another one of its kind. `None` for a
+    /// message that is no record.
+    #[must_use]
+    pub fn with_message(mut self, record: DynamicMessage) -> Option<Self> {
+        let root = Root::ALL.iter().copied().find(|root| *root.descriptor() == record.descriptor())?;
+        self.records[root as usize] = Some(Arc::new(record));
+        Some(self)
     }
 
     pub(super) fn record(&self, root: Root) -> Option<&DynamicMessage> {
