@@ -95,10 +95,14 @@ fn main() {
     let before = ed25519();
     let mut all: Vec<Measured> = Vec::new();
     for plan in pack.messages() {
-        let mut draws = (0..DRAWS).map(|seed| arbitrary::sources(&pack, &mut arbitrary::Dice::new(seed)));
+        let mut draws = (0..DRAWS).map(|seed| arbitrary::sources(&pack, &mut arbitrary::Dice::new(seed), plan.name()));
         match draws.find_map(|sources| measure(&pack, plan.name(), &sources, stage)) {
             Some(measured) => all.push(measured),
-            None => println!("{} was never lawful in {DRAWS} draws", plan.name()),
+            None => {
+                let sources = arbitrary::sources(&pack, &mut arbitrary::Dice::new(0), plan.name());
+                let why = pack.project(plan.name(), &sources, stage).err();
+                println!("{} was never lawful in {DRAWS} draws: {why:?}", plan.name());
+            }
         }
     }
     let verify = f64::midpoint(before, ed25519());

@@ -63,6 +63,11 @@ impl Dice {
         {
             return self.pattern(&pattern.clone());
         }
+        if rules.has_field_by_name("const")
+            && let Some(Value::String(only)) = rules.get_field_by_name("const").as_deref()
+        {
+            return only.clone();
+        }
         if let Some(values) = list(rules, "in") {
             let texts: Vec<String> = values.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect();
             return self.draw(proptest::sample::select(texts));
@@ -143,15 +148,18 @@ fn set(message: &mut DynamicMessage, path: &[&str], value: Value) {
     }
 }
 
-/// Fields of all messages, by the registry path that they are built from.
-fn readers(pack: &Pack) -> BTreeMap<String, FieldPlan> {
-    let fields = pack.messages().flat_map(|plan| &plan.fields);
+/// Fields of all messages, by the registry path that they are built from; where several read one, that of the message
+/// `focus` counts.
+fn readers(pack: &Pack, focus: &str) -> BTreeMap<String, FieldPlan> {
+    let (of_focus, others): (Vec<_>, Vec<_>) = pack.messages().partition(|plan| plan.name() == focus);
+    let fields = others.into_iter().chain(of_focus).flat_map(|plan| &plan.fields);
     fields.map(|field| (field.source.as_str().to_owned(), field.clone())).collect()
 }
 
-/// Every record, full: what is read holds lawful values, what is never read holds the canary.
-pub fn sources(pack: &Pack, dice: &mut Dice) -> Sources {
-    let readers = readers(pack);
+/// Every record, full: what is read holds values that are lawful in the message `focus`, what is never read holds the
+/// canary.
+pub fn sources(pack: &Pack, dice: &mut Dice, focus: &str) -> Sources {
+    let readers = readers(pack, focus);
     let mut sources = Sources::new();
     for root in Root::ALL {
         let mut record = dice.message(root.descriptor(), 0).unwrap();

@@ -127,11 +127,11 @@ fn limits_gates_and_deadlines_are_told_by_their_direction() {
     toml("never = [\"recruitment\", ", "never = [\"recruitment\", \"lodging\", ", "fees/never", Tightened);
     toml("erase_answer_days = 30", "erase_answer_days = 20", "deadline/erase", Tightened);
     let quota = |limit: u32| {
-        let table = format!("[retention]\n",);
+        let table = "[retention]\n";
         let quota = format!(
             "[[quotas]]\nname = \"season\"\nlimit = {limit}\nfrom = \"2026-01-01\"\nuntil = \"2026-12-31\"\n\n"
         );
-        Copy::new().toml(&table, &format!("{quota}{table}")).load().unwrap()
+        Copy::new().toml(table, &format!("{quota}{table}")).load().unwrap()
     };
     let limits = |a: u32, b: u32| Diff::of(&quota(a), &quota(b)).changes;
     let effect = |changes: &[Change], rule: &str| changes.iter().find(|c| c.rule == rule).map(|c| c.effect);

@@ -2,12 +2,12 @@
 
 use convenio_agreement::lint::{Severity, lint};
 
-use crate::fixture::{Copy, agreements};
+use crate::fixture::{Copy, repository};
 
 #[test]
 fn every_pack_of_the_repository_lints_without_error() {
-    for id in convenio_agreement::pack::list(&agreements()).unwrap() {
-        let report = lint(&agreements(), &id);
+    for id in convenio_agreement::pack::list(&repository()).unwrap() {
+        let report = lint(&repository(), &id);
         let errors: Vec<_> = report.findings.iter().filter(|f| f.severity == Severity::Error).collect();
         assert!(errors.is_empty() && report.is_clean(), "{id}: {errors:#?}");
     }
