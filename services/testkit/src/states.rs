@@ -29,13 +29,13 @@ const HOUR: Duration = Duration::from_secs(3600);
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(3);
 
-/// States and what they agreed. Every agreement is between two of them.
+/// States and what they agreed. Every agreement, or corridor of one, is between two of them.
 pub struct States {
     /// Folder of everything: `DIR/<party>` and `DIR/trust`.
     pub dir: TempDir,
     /// Clock of all.
     pub clock: ManualClock,
-    /// The agreements.
+    /// The agreements; a regional one stands here as its corridors.
     pub packs: Vec<Arc<Pack>>,
     /// The states, in the order of their names.
     pub states: Vec<State>,
@@ -62,6 +62,7 @@ impl States {
     /// The states of these agreements, all files written, no node started.
     pub async fn prepare(seed: u64, clock: ManualClock, packs: Vec<Arc<Pack>>) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let packs: Vec<_> = packs.iter().flat_map(|pack| pack.corridors()).map(Arc::new).collect();
         let mut parties: Vec<_> = packs.iter().flat_map(|pack| pack.parties()).map(|party| party.id.clone()).collect();
         parties.sort_unstable();
         parties.dedup();
@@ -279,8 +280,11 @@ impl States {
 
     fn write_trust(&self) {
         let packs = self.packs.iter();
+        let mut agreements: Vec<_> =
+            packs.map(|p| TrustedAgreement { id: p.agreement().into(), digest: p.digest() }).collect();
+        agreements.dedup();
         let trust = TrustFile {
-            agreements: packs.map(|p| TrustedAgreement { id: p.id().into(), digest: p.digest() }).collect(),
+            agreements,
             roots: self.states.iter().map(|state| state.party.roots.clone()).collect(),
             nodes: self.states.iter().map(|state| state.party.trusted()).collect(),
             checkpoints: Vec::new(),
@@ -299,7 +303,8 @@ impl States {
         for (pack, other) in self.partners_of(party) {
             let id = pack.id();
             for by in [state, other] {
-                let file = dir.join("trust/ratifications").join(format!("{id}.{}.dsse.json", by.party.party));
+                let file = format!("{}.{}.dsse.json", pack.agreement(), by.party.party);
+                let file = dir.join("trust/ratifications").join(file);
                 fs::write(file, ratification(&by.party, pack)).unwrap();
             }
             let epoch = first_epoch(&state.party, &other.party, pack);
@@ -317,7 +322,8 @@ impl States {
 
     fn write_config(&self, state: &State) {
         let party = &state.party.party;
-        let agreements: Vec<_> = self.partners_of(party).map(|(pack, _)| pack.id()).collect();
+        let mut agreements: Vec<_> = self.partners_of(party).map(|(pack, _)| pack.agreement()).collect();
+        agreements.dedup();
         let mut text = format!(
             "node = \"node.{party}.example\"\nparty = \"{party}\"\ntrust_domain = \"{party}.example\"\n\
              listen = \"127.0.0.1:0\"\naddress_file = \"address\"\ndatabase = \"node.db\"\ndata_keys = \"data.keys\"\n\

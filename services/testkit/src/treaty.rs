@@ -140,7 +140,7 @@ impl Treaty {
 
 /// A party's ratification of a pack, with the sign-off of every office that the pack lists.
 pub(crate) fn ratification(party: &Party, pack: &Pack) -> Vec<u8> {
-    let plain = RatifiedBy::new(pack.id(), pack.digest(), &party.node, party.roots.clone());
+    let plain = RatifiedBy::new(pack.agreement(), pack.digest(), &party.node, party.roots.clone());
     let said = match pack.ratification_rule(&party.party).sign_off {
         Some(policy) => RatifiedBy { grounds: grounds(party, pack, &policy), ..plain },
         None => plain,
@@ -156,7 +156,7 @@ pub fn office_key(party: &str, office: &str) -> SigningKey {
 
 fn grounds(party: &Party, pack: &Pack, policy: &SignOffPolicy) -> Grounds {
     let said = |office: &String| OfficeSaid {
-        agreement: pack.id().to_owned(),
+        agreement: pack.agreement().to_owned(),
         digest: pack.digest(),
         party: party.party.clone(),
         office: office.clone(),

@@ -20,6 +20,7 @@ mod it {
     mod neighbours;
     mod nodes;
     mod refill;
+    mod regional;
     mod reload;
     mod season;
     mod sim;

@@ -274,7 +274,6 @@ impl Names<'_> {
             return Err(self.at.error(key, format!("`{name}` asks for `{}`, which is no fact here", asked.fact)));
         }
         let needs = [
-            (Gate::QuotaFree, !self.config.quotas.is_empty(), "[[quotas]]"),
             (Gate::WithinStay, self.config.stay.is_some(), "[stay]"),
             (Gate::SectorAllowed, !self.config.sectors.is_empty(), "[[sectors]]"),
             (Gate::FeesLawful, self.config.fees.is_some(), "[fees]"),
