@@ -69,6 +69,9 @@ pub struct PlacementView {
     /// Latest event of any accepted transition, Unix ms.
     #[prost(uint64, tag = "19")]
     pub latest_ms: u64,
+    /// How the worker came, where a message told it.
+    #[prost(message, optional, tag = "40")]
+    pub came: Option<Came>,
 }
 
 /// When a transition happened.
@@ -100,6 +103,23 @@ pub struct Countersigned {
     /// SHA-256 of the text that the worker accepted; empty if it does not say.
     #[prost(bytes = "vec", tag = "4")]
     pub accepted_sha256: Vec<u8>,
+}
+
+/// How a worker came to a placement: by which route, with which crew, with how many others.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Came {
+    /// Number of `EntryRoute`.
+    #[prost(int32, tag = "1")]
+    pub route: i32,
+    /// Crew list, 16 bytes; empty if none.
+    #[prost(bytes = "vec", tag = "2")]
+    pub crew: Vec<u8>,
+    /// Adults who travel along.
+    #[prost(int32, tag = "3")]
+    pub adults: i32,
+    /// Minors who travel along.
+    #[prost(int32, tag = "4")]
+    pub minors: i32,
 }
 
 /// An own act that the partner has not decided.

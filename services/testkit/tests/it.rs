@@ -24,6 +24,7 @@ mod it {
     mod reload;
     mod season;
     mod sim;
+    mod south;
     mod unharmed;
     mod witness;
 }

@@ -7,7 +7,7 @@ use super::resolve::Accepted;
 use crate::act::{Content, Incoming, Kind, Prepared};
 use crate::lifecycle::{Role, Subject, Terms};
 use crate::view::{
-    Countersigned, CrewSaid, CrewView, FactView, LicenceView, OrderView, Pending, PlacementView, TermsView, World,
+    Came, Countersigned, CrewSaid, CrewView, FactView, LicenceView, OrderView, Pending, PlacementView, TermsView, World,
 };
 
 /// `RecruiterKind`, `JobOrderState` and the like come as numbers of their enums.
@@ -129,6 +129,15 @@ impl Engine<'_> {
             }
             if let Some(worker) = doc.text("placement.worker_ref").filter(|w| !w.is_empty()) {
                 worker.clone_into(&mut view.worker_ref);
+            }
+            if let Some(route) = doc.enum_number("placement.entry_route") {
+                let count = |path| doc.int(path).and_then(|n| i32::try_from(n).ok()).unwrap_or_default();
+                view.came = Some(Came {
+                    route,
+                    crew: named(doc.text("placement.crew"), "crews/").map(|crew| crew.0.to_vec()).unwrap_or_default(),
+                    adults: count("placement.accompanying_adults"),
+                    minors: count("placement.accompanying_minors"),
+                });
             }
         }
     }

@@ -12,4 +12,5 @@ mod load;
 mod projection;
 mod refuse;
 mod round;
+mod south_south;
 mod two_sides;

@@ -44,6 +44,7 @@ impl Shown for Case {
         let name = |collection: &str, id: Option<Ref>| id.map(|id| format!("{collection}/{id}")).unwrap_or_default();
         let worker_ref = if record.worker_ref.is_empty() { &view.worker_ref } else { &record.worker_ref };
         let engine = exchange.engine();
+        let came = came(self);
         Placement {
             name: self.name(),
             agreement: exchange.pack().id().to_owned(),
@@ -65,11 +66,26 @@ impl Shown for Case {
             create_time: self.row.as_ref().map(|row| timestamp(row.created_ms)),
             update_time: self.row.as_ref().map(|row| timestamp(row.updated_ms)),
             return_offer_shown: record.return_offer_shown,
-            crew: record.crew.clone(),
-            entry_route: record.entry_route,
-            accompanying_adults: record.accompanying_adults,
-            accompanying_minors: record.accompanying_minors,
+            crew: came.crew,
+            entry_route: came.entry_route,
+            accompanying_adults: came.accompanying_adults,
+            accompanying_minors: came.accompanying_minors,
         }
+    }
+}
+
+/// How the worker came: while local as it was registered, then as it crossed.
+fn came(case: &Case) -> Placement {
+    let Some(crossed) = case.view.came.as_ref().filter(|_| case.row.is_none() || !case.is_local()) else {
+        return case.record.clone();
+    };
+    let crew = Ref::from_slice(&crossed.crew).map(|id| format!("crews/{id}")).unwrap_or_default();
+    Placement {
+        crew,
+        entry_route: crossed.route,
+        accompanying_adults: crossed.adults,
+        accompanying_minors: crossed.minors,
+        ..Placement::default()
     }
 }
 
