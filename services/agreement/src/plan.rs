@@ -2,6 +2,7 @@
 //! projected, judged and compared without reading an option.
 
 mod accept;
+mod codes;
 mod compare;
 mod extension;
 mod never;
@@ -62,6 +63,8 @@ pub struct FieldPlan {
     pub stage: StageId,
     /// For terms, which difference is worse for the worker.
     pub compare: Compare,
+    /// The only values that it may have; none for any.
+    pub codes: Option<Arc<[String]>>,
 }
 
 /// Reduction of a value.
@@ -168,7 +171,13 @@ fn plan_field(
         Err(_) => return Err(field.error("unknown comparison")),
     };
     check_comparable(field, compare)?;
-    Ok(FieldPlan { field: field.clone(), source, transform, stage, compare })
+    let list = config.code_lists.iter().find(|list| list.fields.iter().any(|path| *path == cross.from));
+    if let Some(list) = list.filter(|_| !codes::can_have(field)) {
+        let error = field.error(format!("the list `{}` is about it, and it is no text, code or ledger", list.name));
+        return Err(error.rule("code_lists/kind").instead("take its path out of the list"));
+    }
+    let codes = list.map(|list| list.values.as_slice().into());
+    Ok(FieldPlan { field: field.clone(), source, transform, stage, compare, codes })
 }
 
 /// The source must have the field's kind, once it is reduced.

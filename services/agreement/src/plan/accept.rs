@@ -4,6 +4,7 @@ use convenio_wire::MAX_PARTS;
 use prost::Message;
 use prost_reflect::DynamicMessage;
 
+use super::codes;
 use super::violation::{Violation, check, joined, unknown_fields};
 use crate::lifecycle::StageId;
 use crate::pack::Pack;
@@ -61,7 +62,8 @@ impl Pack {
     /// [`AcceptError`], the first in the order of its variants.
     pub fn accept(&self, full_name: &str, bytes: &[u8], stage: StageId) -> Result<DynamicMessage, AcceptError> {
         let message = self.disclosed(full_name, bytes, stage)?;
-        let violations = check(self.validator(), &message);
+        let mut violations = check(self.validator(), &message);
+        violations.extend(self.message(full_name).map(|plan| codes::check(plan, &message)).unwrap_or_default());
         if violations.is_empty() { Ok(message) } else { Err(AcceptError::Schema(violations)) }
     }
 

@@ -3,6 +3,7 @@
 use prost::Message;
 use prost_reflect::{DynamicMessage, Kind, Value};
 
+use super::codes;
 use super::extension::ExtensionError;
 use super::source::{Root, Sources};
 use super::violation::{Violation, check, joined};
@@ -62,6 +63,7 @@ impl Pack {
             }
         }
         let mut violations = check(self.validator(), &message);
+        violations.extend(codes::check(plan, &message));
         if violations.is_empty() {
             return Ok(message.encode_to_vec());
         }

@@ -128,7 +128,7 @@ fn crew_lists_of_both_states_stand_side_by_side_whichever_is_judged_first() {
 
 #[test]
 fn a_ledger_has_a_line_for_each_day_and_at_most_thirty_one() {
-    let pack = ni_cr();
+    let (pack, mx) = (ni_cr(), Pack::load(&fixture::repository(), "gt-mx").unwrap());
     let colones = |minor_units| Some(value::Money { minor_units, currency_code: "CRC".into() });
     let line = |day| value::LedgerEntry {
         day: fixture::date(2026, 1, day),
@@ -139,8 +139,7 @@ fn a_ledger_has_a_line_for_each_day_and_at_most_thirty_one() {
     };
     let build = |ledger: Vec<value::LedgerEntry>| {
         let sources = Sources::new().with(&registry::Event { ledger, ..registry::Event::default() });
-        let last = StageId::FIRST;
-        let stage = pack.lifecycle().stage("EMPLOYED").unwrap_or(last);
+        let stage = pack.lifecycle().stage("EMPLOYED").unwrap();
         content(&pack, "LedgerLines", &sources, stage)
     };
     let doc = build(vec![line(1), line(2)]).unwrap().doc;
@@ -155,6 +154,20 @@ fn a_ledger_has_a_line_for_each_day_and_at_most_thirty_one() {
     let Err(ProjectError::Invalid(violations)) = build(many) else { panic!("a month has no more days") };
     assert_eq!(violations[0].path, "event.ledger");
     assert!(matches!(build(Vec::new()), Err(ProjectError::Invalid(_))), "a period without a line is none");
+    // The agreement's list of units is closed, for the issuer as for the recipient.
+    let foreign = vec![value::LedgerEntry {
+        unit: Some(value::Code { list: "PIECE-1".into(), value: "SACK".into() }),
+        ..line(1)
+    }];
+    let Err(ProjectError::Invalid(violations)) = build(foreign) else { panic!("a unit that the agreement has not") };
+    assert_eq!((violations[0].path.as_str(), violations[0].rule.as_str()), ("event.ledger", "code_list"));
+    let unlisted = registry::Event { ledger: vec![line(1)], ..registry::Event::default() };
+    let open = content(&mx, "LedgerLines", &Sources::new().with(&unlisted), mx.lifecycle().stage("EMPLOYED").unwrap());
+    assert!(open.is_err(), "gt-mx has another list");
+    let crossed = build(vec![line(1)]).unwrap();
+    let stage = mx.lifecycle().stage("EMPLOYED").unwrap();
+    assert_eq!(mx.accept(&crossed.message_name, &crossed.message, stage).unwrap_err().code(), "SCHEMA");
+    assert!(pack.accept(&crossed.message_name, &crossed.message, stage).is_ok());
     let undated = vec![value::LedgerEntry { day: None, ..line(1) }];
     assert!(matches!(build(undated), Err(ProjectError::Invalid(_))));
 }
