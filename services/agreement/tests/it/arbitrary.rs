@@ -173,7 +173,10 @@ pub fn sources(pack: &Pack, dice: &mut Dice, focus: &str) -> Sources {
                 Transform::Year => dice.value(&reader.source.leaf().kind(), None, 0),
                 Transform::LastFour => Some(Value::String(format!("{CANARY}{}", dice.pattern("[A-Z0-9]{4}")))),
             };
-            let Some(value) = value else { continue };
+            let Some(mut value) = value else { continue };
+            if let Some(code) = reader.codes.as_ref().and_then(|codes| codes.first()) {
+                listed(&mut value, code);
+            }
             match steps.split_first() {
                 Some((&"agreement_data", rest)) => set(data.as_mut().unwrap(), rest, value),
                 _ => set(&mut record, &steps, value),
@@ -185,6 +188,19 @@ pub fn sources(pack: &Pack, dice: &mut Dice, focus: &str) -> Sources {
         sources = sources.with_message(record).unwrap();
     }
     sources
+}
+
+/// Puts a value of the field's closed list where another was drawn.
+fn listed(value: &mut Value, code: &str) {
+    match value {
+        Value::String(text) => code.clone_into(text),
+        Value::List(items) => items.iter_mut().for_each(|item| listed(item, code)),
+        Value::Message(message) => {
+            let of = if message.descriptor().name() == "LedgerEntry" { "unit" } else { "value" };
+            message.get_field_by_name_mut(of).into_iter().for_each(|inner| listed(inner, code));
+        }
+        _ => {}
+    }
 }
 
 /// Puts the canary into every text of the record itself.
