@@ -10,6 +10,7 @@ mod matrix;
 mod negotiate;
 mod new;
 pub(crate) mod office;
+mod show;
 mod sign;
 mod sign_off;
 mod status;
@@ -39,6 +40,8 @@ enum AgreementCommand {
     Digest(PackArgs),
     /// Check a pack whole: configuration, messages, lifecycle, disclosure
     Check(PackArgs),
+    /// Print what an agreement says, for people, with what is uncertain about it
+    Show(show::ShowArgs),
     /// Tell all that is wrong with a pack or doubtful about it, and what to write instead; exit code 1 with errors
     Lint(lint::LintArgs),
     /// Write the folder of a new pack that lints clean, with its open points marked
@@ -103,6 +106,7 @@ pub fn run(args: AgreementArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         AgreementCommand::Lint(args) => return lint::run(&args),
         AgreementCommand::Diff(args) => return diff::run(&args),
+        AgreementCommand::Show(args) => show::run(&args),
         AgreementCommand::New(args) => new::run(&args),
         AgreementCommand::Matrix(args) => matrix::run(&args),
         AgreementCommand::List(args) => list::run(&args),
