@@ -16,6 +16,7 @@ pub mod pack;
 pub mod plan;
 mod reading;
 pub mod retention;
+pub mod standing;
 pub mod view;
 
 pub use pack::{Pack, PackError};

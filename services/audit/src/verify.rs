@@ -8,6 +8,7 @@ mod forks;
 mod heads;
 mod ids;
 pub(crate) mod ledger;
+mod orders;
 pub(crate) mod outcomes;
 pub(crate) mod parts;
 mod revocation;
@@ -24,7 +25,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use convenio_agreement::Pack;
+use convenio_agreement::standing::Given;
 use convenio_seal::TrustFile;
+use convenio_wire::exchange::v1::AgreementOrder;
 use serde::Serialize;
 
 use crate::audit::Options;
@@ -78,6 +81,9 @@ pub struct AgreementSummary {
     pub id: String,
     /// Digest, hexadecimal.
     pub digest: String,
+    /// The trust file does not name it: it amends, through others or itself, a version that the file names, and all parties'
+    /// roots have ratified it.
+    pub amended: bool,
 }
 
 /// A log, as far as it could be read.
@@ -115,12 +121,13 @@ pub(crate) enum Kind {
     PeerCheckpoint,
     KeyRotate,
     Revoke,
+    Order,
     Unreadable,
 }
 
 impl Kind {
     fn of(byte: u8) -> Self {
-        const ALL: [Kind; 10] = [
+        const ALL: [Kind; 11] = [
             Kind::EpochOpen,
             Kind::Ratify,
             Kind::Activate,
@@ -131,6 +138,7 @@ impl Kind {
             Kind::PeerCheckpoint,
             Kind::KeyRotate,
             Kind::Revoke,
+            Kind::Order,
         ];
         ALL.get(usize::from(byte)).copied().unwrap_or(Self::Unreadable)
     }
@@ -153,6 +161,10 @@ pub(crate) struct CheckedLog {
     pub(crate) keys: Vec<Valid>,
     /// Agreement versions, from the index of their ACTIVATE on.
     pub(crate) activations: Vec<(u64, [u8; 32])>,
+    /// Orders of its issuer's party about the agreement that count.
+    pub(crate) orders: Vec<(u64, Given)>,
+    /// Orders of the other party that it repeats.
+    pub(crate) echoes: Vec<AgreementOrder>,
     /// Entries that count: those that the next epoch does not cut off.
     pub(crate) effective: u64,
     /// Entries under the partner's mirror cosignature.

@@ -10,6 +10,7 @@ mod matrix;
 mod negotiate;
 mod new;
 pub(crate) mod office;
+mod order;
 mod show;
 mod sign;
 mod sign_off;
@@ -78,6 +79,12 @@ enum AgreementCommand {
     SignOff(sign_off::SignOffArgs),
     /// Ratify a pack for a party with its root keys
     Sign(sign::SignArgs),
+    /// Suspend an agreement by order of a party's roots
+    Suspend(order::SuspendArgs),
+    /// Withdraw a suspension, or a notice of termination in time
+    Resume(order::ResumeArgs),
+    /// Give notice to terminate an agreement
+    Terminate(order::TerminateArgs),
 }
 
 /// The folder of packs.
@@ -126,6 +133,9 @@ pub fn run(args: AgreementArgs) -> anyhow::Result<ExitCode> {
         AgreementCommand::OfficeKey(args) => office::run(&args),
         AgreementCommand::SignOff(args) => sign_off::run(&args),
         AgreementCommand::Sign(args) => sign::run(&args),
+        AgreementCommand::Suspend(args) => order::suspend(&args),
+        AgreementCommand::Resume(args) => order::resume(&args),
+        AgreementCommand::Terminate(args) => order::terminate(&args),
     }?;
     Ok(ExitCode::SUCCESS)
 }

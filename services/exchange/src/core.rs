@@ -45,6 +45,8 @@ pub struct CoreParts {
     pub other_keys: Vec<Arc<NodeKeys>>,
     /// Root-signed manifests that replace others, and revocations (DSSE JSON), in no order.
     pub key_changes: Vec<Vec<u8>>,
+    /// Root-signed orders of the own party about its agreements (DSSE JSON), ascending by number.
+    pub orders: Vec<Vec<u8>>,
     /// Agreements with the partner of each.
     pub agreements: Vec<(Arc<Pack>, Partner)>,
     /// Versions that amend these or each other, in no order; what no party has ratified waits.
@@ -179,6 +181,7 @@ impl Core {
             return Err(OpenError::LostDatabase);
         }
         let (epochs, changes) = (parts.epochs.clone(), parts.key_changes.clone());
+        let orders = parts.orders.clone();
         let (amendments, ratifications) = (parts.amendments.clone(), parts.ratifications.clone());
         let core = Self::assemble(parts).await?;
         for exchange in &core.exchanges {
@@ -189,6 +192,9 @@ impl Core {
         crate::rotate::pending(&core, &changes).await?;
         learn::one_manifest(&core).await?;
         core.amend(&amendments, &ratifications).await?;
+        for file in &orders {
+            core.order(file).await.map_err(|error| OpenError::Database(format!("an order: {error}")))?;
+        }
         Ok(core)
     }
 

@@ -21,6 +21,9 @@ pub enum IssueError {
     /// The direction is frozen.
     #[error("exchange under this agreement is stopped: {0}")]
     Frozen(String),
+    /// The agreement is not in force for this act: SUSPENDED, TERMINATED or OUT_OF_VALIDITY.
+    #[error("the agreement is not in force for this act: {0}")]
+    Halted(&'static str),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),

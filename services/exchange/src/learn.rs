@@ -7,7 +7,7 @@ use convenio_seal::root::{RootSet, verify_ratify};
 use convenio_seal::rotation::{verify_key_rotate, verify_revoke};
 use convenio_seal::statement::open_entry;
 use convenio_store::{LogId, Store, StoreError};
-use convenio_wire::exchange::v1::{Revoke, statement::Body};
+use convenio_wire::exchange::v1::{Revoke, Statement, statement::Body};
 use prost::Message;
 
 use crate::core::{Core, Exchange};
@@ -15,8 +15,9 @@ use crate::error::OpenError;
 use crate::inbound::check::opened;
 use crate::keys::{Keys, Revocations, Timeline, rotation_states};
 use crate::lane::Lane;
+use crate::order::order_states;
 use crate::publish::folder;
-use crate::version::{Digest, InForce, activation_states, ratification_states};
+use crate::version::{Before, Digest, InForce, activation_states, ratification_states};
 
 /// First entries of a log that say what is in force.
 const OPENING: u64 = 16;
@@ -36,6 +37,7 @@ fn revocation_states(origin: &str) -> String {
 /// The manifests of the own logs.
 pub(crate) async fn own(store: &dyn Store, exchange: &Exchange) -> Result<(), StoreError> {
     let rows = store.logs().await?;
+    exchange.own_orders_clear();
     for lane in exchange.own_lanes().iter() {
         let size = rows.iter().find(|l| l.id == lane.log).map_or(0, |l| l.size);
         let empty = size == 0;
@@ -43,6 +45,9 @@ pub(crate) async fn own(store: &dyn Store, exchange: &Exchange) -> Result<(), St
         exchange.own_keys_change(lane.epoch, |known| *known = timeline);
         let force = if empty { InForce::default() } else { in_force(store, exchange, lane, (size, None)).await? };
         exchange.own_activations_change(lane.epoch, |known| *known = force.active);
+        for (index, given) in force.orders {
+            exchange.own_order((lane.epoch, index), given);
+        }
         for said in revocations(store, &lane.origin, &exchange.own_roots).await? {
             exchange.revoke_own(said);
         }
@@ -139,17 +144,23 @@ async fn in_force(
         }
         force.active.add(index, digest);
     }
+    for state in store.states(&order_states(&lane.origin), "", MAX_CHANGES).await? {
+        let index = state.key.rsplit('/').next().and_then(|index| index.parse().ok());
+        let index: u64 = index.ok_or(StoreError::Corrupt("state"))?;
+        let Some(said) = statement(store, lane.log, index).await?.filter(|_| index < size) else { continue };
+        force.orders.extend(exchange.order_in(lane, &said).map(|given| (index, given)));
+    }
     if states.is_empty() {
         // By what was known when they came, which is before anything was revoked.
         let revoked = Revocations::default();
-        let before = theirs.and_then(|_| exchange.peer_before(lane.epoch));
+        let before = theirs.map_or_else(Before::default, |_| exchange.peer_before(lane.epoch));
         for entry in store.entries(lane.log, 0, OPENING.min(size)).await? {
             let open = match theirs {
                 Some(keys) => opened(exchange, lane, (keys, &revoked), entry.index, &entry.bytes).ok(),
                 None => open_entry(&entry.bytes).ok(),
             };
-            if let Some(body) = open.and_then(|open| open.statement.body) {
-                let _ = exchange.enter(&mut force, before, lane, entry.index, &body);
+            if let Some(open) = open {
+                let _ = exchange.enter(&mut force, before, lane, entry.index, &open.statement);
             }
         }
     }
@@ -176,8 +187,12 @@ async fn timeline(store: &dyn Store, lane: &Lane, roots: &RootSet) -> Result<Tim
 }
 
 async fn body(store: &dyn Store, log: LogId, index: u64) -> Result<Option<Body>, StoreError> {
+    Ok(statement(store, log, index).await?.and_then(|said| said.body))
+}
+
+async fn statement(store: &dyn Store, log: LogId, index: u64) -> Result<Option<Statement>, StoreError> {
     let entry = store.entries(log, index, index + 1).await?.pop();
-    Ok(entry.and_then(|entry| open_entry(&entry.bytes).ok()).and_then(|open| open.statement.body))
+    Ok(entry.and_then(|entry| open_entry(&entry.bytes).ok()).map(|open| open.statement))
 }
 
 async fn revocations(

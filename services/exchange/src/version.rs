@@ -10,14 +10,16 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use convenio_agreement::engine::Engine;
 use convenio_agreement::pack::Pack;
+use convenio_agreement::standing::Given;
 use convenio_seal::root::{RatifiedBy, verify_ratify};
 use convenio_seal::signoff::check_counts;
-use convenio_wire::exchange::v1::statement::Body;
+use convenio_wire::exchange::v1::{Statement, statement::Body};
 
 use crate::bundle::Envelopes;
 use crate::core::Exchange;
 use crate::lane::Lane;
 use crate::learn::MAX_CHANGES;
+use crate::order::{Orders, order_state};
 use crate::publish::folder;
 
 /// Most versions of one agreement that a node holds.
@@ -57,6 +59,7 @@ pub(crate) struct Versions {
     held: Vec<OnceLock<Version>>,
     issued: AtomicUsize,
     own: RwLock<BTreeMap<u64, Activations>>,
+    orders: RwLock<Vec<((u64, u64), Given)>>,
 }
 
 impl Versions {
@@ -64,7 +67,7 @@ impl Versions {
     pub(crate) fn new(pack: Arc<Pack>, ratifications: Envelopes) -> Self {
         let mut held: Vec<OnceLock<Version>> = (1..MAX_VERSIONS).map(|_| OnceLock::new()).collect();
         held.insert(0, OnceLock::from(Version { pack, ratifications }));
-        Self { held, issued: AtomicUsize::new(0), own: RwLock::default() }
+        Self { held, issued: AtomicUsize::new(0), own: RwLock::default(), orders: RwLock::default() }
     }
 
     fn all(&self) -> impl DoubleEndedIterator<Item = &Version> {
@@ -114,9 +117,28 @@ pub(crate) struct InForce {
     pub ratified: BTreeMap<(Digest, String), RatifiedBy>,
     /// ACTIVATEs that hold.
     pub active: Activations,
+    /// Orders of the log's own party that hold.
+    pub orders: Orders,
 }
 
-/// What an entry does to the versions.
+/// What the logs before one ended with.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Before {
+    /// Version in force.
+    pub version: Option<Digest>,
+    /// Number of the last order.
+    pub order: u64,
+}
+
+impl InForce {
+    /// What the logs up to this one end with.
+    pub(crate) fn after(&self, before: Before) -> Before {
+        let last = self.orders.iter().map(|(_, given)| given.order.number).max();
+        Before { version: self.active.last().or(before.version), order: before.order.max(last.unwrap_or(0)) }
+    }
+}
+
+/// What an entry does to the versions and orders.
 pub(crate) enum Entered {
     /// Nothing: it speaks of something else, repeats, or is void.
     Nothing,
@@ -229,24 +251,44 @@ impl Exchange {
         digest.and_then(|digest| self.version(&digest)).unwrap_or_else(|| self.pack())
     }
 
-    /// The version that the partner's logs before this epoch ended with.
-    pub(crate) fn peer_before(&self, epoch: u64) -> Option<Digest> {
+    /// What the partner's logs before this epoch ended with.
+    pub(crate) fn peer_before(&self, epoch: u64) -> Before {
         let lanes = self.peer_lanes();
-        let earlier = lanes.iter().rev().filter(|lane| lane.epoch < epoch);
-        earlier.into_iter().find_map(|lane| self.known(lane.epoch).force.active.last())
+        let earlier = lanes.iter().filter(|lane| lane.epoch < epoch);
+        earlier.fold(Before::default(), |before, lane| self.known(lane.epoch).force.after(before))
     }
 
-    /// Takes what an entry at `index` of a log says of versions, its signature checked. `before` is what the logs before this
+    /// Orders of the own party, each with epoch and index.
+    pub(crate) fn own_orders(&self) -> Vec<((u64, u64), Given)> {
+        self.versions.orders.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// An own order stands there, or is going to.
+    pub(crate) fn own_order(&self, at: (u64, u64), given: Given) {
+        let mut orders = self.versions.orders.write().unwrap_or_else(PoisonError::into_inner);
+        orders.retain(|(_, known)| known.order.number != given.order.number);
+        orders.push((at, given));
+        orders.sort_by_key(|(at, _)| *at);
+    }
+
+    /// Forgets the own orders, to read them again.
+    pub(crate) fn own_orders_clear(&self) {
+        self.versions.orders.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Takes what an entry at `index` of a log says of versions and orders, its signature checked. `before` is what the logs before this
     /// one ended with. An ACTIVATE counts if each party's RATIFY of its digest stands before it in the same log, and never
-    /// leads back: it repeats what is in force, or amends it.
+    /// leads back: it repeats what is in force, or amends it. An order counts if the roots of the log's own party gave it and its number
+    /// grows.
     pub(crate) fn enter(
         &self,
         force: &mut InForce,
-        before: Option<Digest>,
+        before: Before,
         lane: &Lane,
         index: u64,
-        body: &Body,
+        said: &Statement,
     ) -> Entered {
+        let Some(body) = &said.body else { return Entered::Nothing };
         match body {
             Body::Ratify(ratify) => {
                 let roots = [&self.partner_roots, &self.own_roots];
@@ -267,7 +309,7 @@ impl Exchange {
                     return Entered::Nothing;
                 }
                 let Some(pack) = self.version(&digest) else { return Entered::NotHeld(digest) };
-                let last = force.active.last().or(before);
+                let last = force.active.last().or(before.version);
                 let counts = |party: &String| {
                     let said = force.ratified.get(&(digest, party.clone()));
                     said.is_some_and(|said| check_counts(said, &pack.ratification_rule(party), &[], None).is_ok())
@@ -281,7 +323,17 @@ impl Exchange {
                 force.active.add(index, digest);
                 Entered::Kept(activation_state(&lane.origin, index), digest.to_vec())
             }
-            _ => Entered::Nothing,
+            _ => {
+                let last = force.after(before).order;
+                let Some(given) = self.order_in(lane, said).filter(|given| given.order.number > last) else {
+                    return Entered::Nothing;
+                };
+                if force.orders.len() >= MAX_CHANGES as usize {
+                    return Entered::Nothing;
+                }
+                force.orders.push((index, given));
+                Entered::Kept(order_state(&lane.origin, index), Vec::new())
+            }
         }
     }
 

@@ -58,6 +58,8 @@ pub struct Config {
     pub agreements: Vec<(Arc<Pack>, Partner)>,
     /// Versions that amend them or each other, from the folder of amendments.
     pub amendments: Vec<Arc<Pack>>,
+    /// Root-signed orders of the own party about its agreements (DSSE JSON), ascending by number.
+    pub orders: Vec<Vec<u8>>,
     /// Root keys of every party, from the trust file.
     pub roots: Vec<RootSet>,
     /// Keys of offices that negotiate and sign off, from the trust file.
@@ -135,6 +137,7 @@ impl Config {
         }
         let trust = signed::trust(&source, &file)?;
         let ratifications = signed::ratifications(&source, &file, &agreements, &trust)?;
+        let orders = signed::orders(&source, &file, &trust)?;
         let held = [std::slice::from_ref(&keys), other_keys.as_slice()].concat();
         let (epochs, key_changes) = signed::epochs(&source, &file, &agreements, &trust, &held)?;
         let witnessed = witnesses::witnessed(&source, &file)?;
@@ -167,6 +170,7 @@ impl Config {
             agreements,
             amendments,
             offices: trust.offices,
+            orders,
             roots: trust.roots,
             ratifications,
             epochs,

@@ -296,6 +296,7 @@ pub(crate) fn parts(
         key_changes: config.key_changes,
         agreements: config.agreements,
         amendments: config.amendments,
+        orders: config.orders,
         roots: config.roots,
         ratifications: config.ratifications,
         epochs: config.epochs,

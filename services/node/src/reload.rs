@@ -62,6 +62,17 @@ impl Reload {
         }
     }
 
+    /// Takes the orders about the agreements that the own roots have signed.
+    async fn order(&self, config: &Config) {
+        for file in &config.orders {
+            match self.core.order(file).await {
+                Ok(true) => info!("an order about an agreement stands in the log"),
+                Ok(false) => {}
+                Err(problem) => warn!(reason = %problem, "an order about an agreement was not taken"),
+            }
+        }
+    }
+
     /// Takes the next versions of the agreements that were placed.
     async fn amend(&self, config: &Config) {
         match self.core.amend(&config.amendments, &config.ratifications).await {
@@ -83,6 +94,7 @@ impl Reload {
         (self.replace)(table);
         self.change_keys(&config).await;
         self.amend(&config).await;
+        self.order(&config).await;
         self.live.replace(config.tls)?;
         Ok(watched)
     }

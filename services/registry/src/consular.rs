@@ -75,7 +75,8 @@ impl Registry {
             && let Some(view) = store.view(&(case.exchange.pack().id().to_owned(), ViewKind::Order, order)).await?
         {
             let view: OrderView = decode(&view.body, "view")?;
-            let doc = case.exchange.pack().read(&view.message_name, &view.message).unwrap_or_default();
+            let doc =
+                case.exchange.reader(&view.message_name).read(&view.message_name, &view.message).unwrap_or_default();
             employer_name = doc.text("employer.legal_name").unwrap_or_default().to_owned();
         }
         Ok(CaseloadItem {

@@ -47,7 +47,10 @@ pub(crate) async fn after_save(change: &mut Change<'_, Crew>) -> Result<(), Regi
 pub(crate) fn from_views(views: &[SharedView<'_>]) -> Result<Option<Crew>, RegistryError> {
     let Some((exchange, body)) = views.first() else { return Ok(None) };
     let view: CrewView = decode(body, "view")?;
-    let doc = view.said.iter().find_map(|said| exchange.pack().read_kept(&said.message_name, &said.message));
+    let doc = view
+        .said
+        .iter()
+        .find_map(|said| exchange.reader(&said.message_name).read_kept(&said.message_name, &said.message));
     let Some(doc) = doc else { return Ok(None) };
     let text = |path: &str| doc.text(path).unwrap_or_default().to_owned();
     let int = |path: &str| doc.int(path).and_then(|n| i32::try_from(n).ok()).unwrap_or_default();

@@ -100,6 +100,9 @@ pub enum RegistryError {
     /// The exchange under the agreement is stopped.
     #[error("the exchange under this agreement is stopped")]
     Stopped,
+    /// The agreement is not in force for this act: SUSPENDED, TERMINATED or OUT_OF_VALIDITY.
+    #[error("the agreement is not in force for this act")]
+    Halted(&'static str),
     /// The database failed.
     #[error("the registry is not available")]
     Store(#[from] StoreError),
@@ -123,7 +126,9 @@ impl RegistryError {
             Self::AlreadyExists(_) | Self::RequestIdReused => Category::AlreadyExists,
             Self::EtagMismatch => Category::Aborted,
             Self::PermissionDenied(_) => Category::PermissionDenied,
-            Self::NotInForce(_) | Self::State(_) | Self::Retained(_) | Self::Stopped => Category::FailedPrecondition,
+            Self::NotInForce(_) | Self::State(_) | Self::Retained(_) | Self::Stopped | Self::Halted(_) => {
+                Category::FailedPrecondition
+            }
             Self::Refused(refused) => match refused.refusal {
                 Refusal::UnknownAct(_) => Category::InvalidArgument,
                 Refusal::Sequence => Category::Aborted,
@@ -149,7 +154,7 @@ impl RegistryError {
             Self::PurposeRequired => "PURPOSE_REQUIRED",
             Self::NotInForce(_) => "NOT_IN_FORCE",
             Self::State(_) => "LIFECYCLE",
-            Self::Retained(reason) => reason,
+            Self::Retained(reason) | Self::Halted(reason) => reason,
             Self::Stopped => "STOPPED",
             Self::Refused(refused) => match refused.refusal {
                 Refusal::UnknownAct(_) => "UNKNOWN_ACT",
@@ -219,6 +224,7 @@ impl RegistryError {
             IssueError::Projection(error) => Self::Invalid(projection(error)),
             IssueError::TooLarge => Self::TooLarge,
             IssueError::Frozen(_) => Self::Stopped,
+            IssueError::Halted(reason) => Self::Halted(reason),
             IssueError::Store(error) => Self::Store(error),
         }
     }

@@ -70,7 +70,7 @@ pub(crate) fn dress(order: &mut JobOrder, views: &[SharedView<'_>]) -> Result<()
     for (exchange, body) in views {
         let view: OrderView = decode(body, "view")?;
         order.seats_held = i32::try_from(view.held).unwrap_or(i32::MAX);
-        let doc = exchange.pack().read(&view.message_name, &view.message).unwrap_or_default();
+        let doc = exchange.reader(&view.message_name).read(&view.message_name, &view.message).unwrap_or_default();
         order.employer_name = doc.text("employer.legal_name").unwrap_or_default().to_owned();
     }
     Ok(())
@@ -84,7 +84,7 @@ pub(crate) fn from_views(views: &[SharedView<'_>]) -> Result<Option<JobOrder>, R
 
 /// The order as it crossed; its name is not part of the view. None where no notice has come yet.
 pub(crate) fn from_view(exchange: &Exchange, view: &OrderView) -> Option<JobOrder> {
-    let doc = exchange.pack().read_kept(&view.message_name, &view.message)?;
+    let doc = exchange.reader(&view.message_name).read_kept(&view.message_name, &view.message)?;
     let text = |path: &str| doc.text(path).unwrap_or_default().to_owned();
     Some(JobOrder {
         agreement: exchange.pack().id().to_owned(),

@@ -40,7 +40,7 @@ pub(crate) fn contract(
     placement: &str,
     origin: ContractOrigin,
 ) -> Option<Contract> {
-    let doc = exchange.pack().read_kept(&view.message_name, &view.message)?;
+    let doc = exchange.reader(&view.message_name).read_kept(&view.message_name, &view.message)?;
     let record = convenio_model::Ref::from_slice(&view.record_id).ok()?;
     let named = Some(view.contract.clone()).filter(|name| !name.is_empty());
     Some(Contract {

@@ -10,6 +10,7 @@ pub mod journal;
 pub mod key;
 pub mod manifest;
 pub mod name;
+pub mod order;
 pub mod origin;
 pub mod recovery;
 pub mod root;

@@ -4,18 +4,22 @@
 
 use std::collections::BTreeSet;
 
+use convenio_agreement::Pack;
 use convenio_agreement::act::{Content, Incoming, Kind, Local};
 use convenio_agreement::lifecycle::StageId;
+use convenio_agreement::standing::{Given, OUT_OF_VALIDITY, SUSPENDED, TERMINATED};
 use convenio_agreement::view::{RejectedAct, World};
 use convenio_exchange::Exchange;
 use convenio_model::Ref;
+use convenio_seal::order::claimed_order;
 use convenio_wire::exchange::v1::{ActKind, Outcome, OutcomeDetail, Part, statement::Body};
 use prost::Message;
 
 use crate::ledger::{Entry, Ledger, PartId};
 
 /// Reasons that the rules give; every other one is of the form of an entry.
-const MERITS: [&str; 4] = ["GATE", "NOT_GOVERNOR", "SEQUENCE", "QUOTA"];
+const MERITS: [&str; 7] = ["GATE", "NOT_GOVERNOR", "SEQUENCE", "QUOTA", SUSPENDED, TERMINATED, OUT_OF_VALIDITY];
+const HALTS: [&str; 3] = [SUSPENDED, TERMINATED, OUT_OF_VALIDITY];
 const ATTESTED: Local = Local { consent: true, of_age: true, return_offer_shown: true, all_modules: true };
 
 /// A replayed side.
@@ -56,7 +60,7 @@ struct Replay<'a> {
     decided: u64,
 }
 
-impl Replay<'_> {
+impl<'a> Replay<'a> {
     fn absorb_to(&mut self, end: u64) -> Result<(), String> {
         while self.absorbed < end {
             let at = usize::try_from(self.absorbed).map_err(|e| e.to_string())?;
@@ -76,14 +80,16 @@ impl Replay<'_> {
             self.folded.unknowable.extend(entry.subject);
             return Ok(());
         };
-        let (lead, act, kind, id) = self.act(&parts)?;
+        let (lead, act, kind, id) = act(self.pack(entry), &parts)?;
         if self.folded.unknowable.contains(&id) {
             return Ok(());
         }
-        let engine = self.exchange.engine();
+        let pack = self.pack(entry);
+        let engine = self.exchange.engine_of(pack);
+        self.in_force(entry, &act, true)?;
         let world = &mut self.folded.world;
         if kind == Kind::Notice {
-            let content = content(self.exchange, &parts, StageId::FIRST)?;
+            let content = content(pack, &parts, StageId::FIRST)?;
             engine.take_notice(world, &act, self.exchange.me, id, entry.record_id(), &content);
             return Ok(());
         }
@@ -92,7 +98,7 @@ impl Replay<'_> {
         if said != (prepared.kind, prepared.number, prepared.known_state.as_str()) {
             return Err(format!("{act} says {said:?} and was {prepared:?}"));
         }
-        let content = content(self.exchange, &parts, prepared.stage)?;
+        let content = content(pack, &parts, prepared.stage)?;
         engine
             .permit(world, &prepared, lead.event_time_ms, &content, &ATTESTED)
             .map_err(|e| format!("{act} was not permitted: {e}"))?;
@@ -124,13 +130,21 @@ impl Replay<'_> {
             self.folded.unknowable.extend(entry.subject);
             return Ok(());
         };
-        let (lead, act, kind, id) = self.act(&parts)?;
+        let pack = self.pack(entry);
+        let (lead, act, kind, id) = act(pack, &parts)?;
         if self.folded.unknowable.contains(&id) {
             return Ok(());
         }
-        let engine = self.exchange.engine();
+        if refused.is_some_and(|reason| HALTS.contains(&reason)) {
+            return match self.halts(entry, &act, false) {
+                halts if halts == refused => Ok(()),
+                halts => Err(format!("{act} was decided {refused:?}, the orders say {halts:?}")),
+            };
+        }
+        self.in_force(entry, &act, false)?;
+        let engine = self.exchange.engine_of(pack);
         let stage = engine.stage_of(&self.folded.world, id, &act, kind);
-        let content = content(self.exchange, &parts, stage)?;
+        let content = content(pack, &parts, stage)?;
         let incoming = Incoming {
             record_id: entry.record_id(),
             issuer: self.exchange.me.other(),
@@ -171,22 +185,62 @@ impl Replay<'_> {
                 let detail = details.iter().find(|d| d.index + start == record.index).cloned().unwrap_or_default();
                 Err(RejectedAct::new(record.record_id(), &reject.reason, detail.into()))
             });
-            self.exchange.engine().resolve(&mut self.folded.world, id, record.record_id(), decision);
+            self.exchange.engine_of(self.pack(record)).resolve(
+                &mut self.folded.world,
+                id,
+                record.record_id(),
+                decision,
+            );
         }
     }
 
-    fn act<'p>(&self, parts: &'p [Part]) -> Result<(&'p Part, String, Kind, Ref), String> {
-        let lead = parts.first().ok_or("a record without parts")?;
-        let act = self.exchange.pack().lifecycle().act_of_lead(&lead.message_name).ok_or("no act has this lead")?;
-        let kind = match lead.act_kind() {
-            ActKind::Transition => Kind::Transition,
-            ActKind::Proposal => Kind::Proposal,
-            ActKind::Fact => Kind::Fact,
-            ActKind::Notice => Kind::Notice,
-            ActKind::Unspecified => return Err("no kind of act".to_owned()),
-        };
-        Ok((lead, act.name().to_owned(), kind, subject(lead).ok_or("no subject")?))
+    /// The version under which an entry was issued.
+    fn pack(&self, entry: &Entry) -> &'a Pack {
+        self.exchange.version(&entry.statement.agreement_digest).unwrap_or_else(|| self.exchange.pack())
     }
+
+    fn in_force(&self, entry: &Entry, act: &str, own: bool) -> Result<(), String> {
+        self.halts(entry, act, own).map_or(Ok(()), |reason| Err(format!("{act} went on: {reason}")))
+    }
+
+    /// Why an act was not in force, by the orders in the logs: those of the issuer's own party before the entry, and those of
+    /// the other's below its `peer`. Read here a second time, from the entries alone.
+    fn halts(&self, entry: &Entry, act: &str, own: bool) -> Option<&'static str> {
+        let (own_party, partner) = (&self.exchange.own_party, &self.exchange.partner_party);
+        let (log, by, other, by_other) = match own {
+            true => (&self.ledger.own, own_party, &self.ledger.peer, partner),
+            false => (&self.ledger.peer, partner, &self.ledger.own, own_party),
+        };
+        let peer = entry.statement.peer.unwrap_or_default();
+        // What is sealed counts from the beginning of its epoch.
+        let start = other.iter().find(|e| e.epoch == peer.epoch).map_or(0, |first| first.index);
+        let known = |log: &[Entry], party: &str, end: u64| -> Vec<Given> {
+            let mut last = 0;
+            let orders = log.iter().take_while(|e| e.index < end).filter_map(|e| {
+                let order = claimed_order(e.statement.body.as_ref()?)?;
+                let counts = order.party == party && order.number > last;
+                last = last.max(if order.party == party { order.number } else { 0 });
+                counts.then_some(Given { order, time_ms: e.statement.time_ms })
+            });
+            orders.collect()
+        };
+        let orders = [known(log, by, entry.index), known(other, by_other, start + peer.size)].concat();
+        let pack = self.pack(entry);
+        pack.halts(orders.iter(), pack.lifecycle().act(act)?, entry.statement.time_ms)
+    }
+}
+
+fn act<'p>(pack: &Pack, parts: &'p [Part]) -> Result<(&'p Part, String, Kind, Ref), String> {
+    let lead = parts.first().ok_or("a record without parts")?;
+    let act = pack.lifecycle().act_of_lead(&lead.message_name).ok_or("no act has this lead")?;
+    let kind = match lead.act_kind() {
+        ActKind::Transition => Kind::Transition,
+        ActKind::Proposal => Kind::Proposal,
+        ActKind::Fact => Kind::Fact,
+        ActKind::Notice => Kind::Notice,
+        ActKind::Unspecified => return Err("no kind of act".to_owned()),
+    };
+    Ok((lead, act.name().to_owned(), kind, subject(lead).ok_or("no subject")?))
 }
 
 fn subject(lead: &Part) -> Option<Ref> {
@@ -194,10 +248,10 @@ fn subject(lead: &Part) -> Option<Ref> {
 }
 
 /// The messages of an act, each of which must be disclosed by `stage`.
-fn content(exchange: &Exchange, parts: &[Part], stage: StageId) -> Result<Vec<Content>, String> {
+fn content(pack: &Pack, parts: &[Part], stage: StageId) -> Result<Vec<Content>, String> {
     let one = |part: &Part| {
-        let message = exchange.pack().accept(&part.message_name, &part.message, stage).map_err(|e| e.to_string())?;
-        let doc = exchange.pack().semantic(&part.message_name, &message);
+        let message = pack.accept(&part.message_name, &part.message, stage).map_err(|e| e.to_string())?;
+        let doc = pack.semantic(&part.message_name, &message);
         Ok(Content { message_name: part.message_name.clone(), message: part.message.clone(), doc })
     };
     parts.iter().map(one).collect()

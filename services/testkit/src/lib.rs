@@ -26,6 +26,7 @@ pub mod site;
 pub mod states;
 pub mod third;
 pub mod treaty;
+pub mod versions;
 pub mod web;
 
 pub use acts::Case;

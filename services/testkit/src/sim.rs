@@ -6,6 +6,7 @@
 //! One seed reproduces one run, entry by entry.
 
 mod accord;
+mod amend;
 mod believed;
 mod call;
 mod draw;
@@ -19,6 +20,7 @@ mod recover;
 mod run;
 mod shrink;
 mod state;
+mod suspend;
 mod watch;
 mod world;
 

@@ -115,20 +115,30 @@ pub struct Treaty {
     pub destination: Party,
     /// Agreements.
     pub packs: Vec<Arc<Pack>>,
+    /// Later versions of them that both ratified and placed.
+    pub amendments: Vec<Arc<Pack>>,
+    /// Orders of the origin and of the destination, as their nodes find them.
+    pub orders: [Vec<Vec<u8>>; 2],
 }
 
 impl Treaty {
     /// Roots and keys from `seed`.
     #[must_use]
     pub fn new(seed: u64, packs: Vec<Arc<Pack>>) -> Self {
-        Self { origin: Party::new("sv", seed), destination: Party::new("ca", seed), packs }
+        Self {
+            origin: Party::new("sv", seed),
+            destination: Party::new("ca", seed),
+            packs,
+            amendments: Vec::new(),
+            orders: Default::default(),
+        }
     }
 
     /// Ratification files of both parties.
     #[must_use]
     pub fn ratifications(&self) -> Vec<Vec<u8>> {
         let both = |pack: &Arc<Pack>| [ratification(&self.origin, pack), ratification(&self.destination, pack)];
-        self.packs.iter().flat_map(both).collect()
+        self.packs.iter().chain(&self.amendments).flat_map(both).collect()
     }
 
     /// Authorisations of the first epochs of the logs from `from` to `to`.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod it {
+    mod amend;
     mod auditor;
     mod canaries;
     mod consulate;

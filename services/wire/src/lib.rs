@@ -28,6 +28,8 @@ pub const EPOCH_TYPE: &str = "application/vnd.convenio.epoch.v1+protobuf";
 pub const KEYS_TYPE: &str = "application/vnd.convenio.keys.v1+protobuf";
 /// DSSE payload type of the revocation of a key.
 pub const REVOCATION_TYPE: &str = "application/vnd.convenio.revocation.v1+protobuf";
+/// DSSE payload type of an encoded `AgreementOrder`.
+pub const ORDER_TYPE: &str = "application/vnd.convenio.order.v1+protobuf";
 /// DSSE payload type of a request to refill a lost log.
 pub const RECOVERY_TYPE: &str = "application/vnd.convenio.recovery.v1+protobuf";
 

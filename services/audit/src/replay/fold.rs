@@ -6,6 +6,7 @@ use convenio_agreement::Pack;
 use convenio_agreement::act::{Detail, Incoming, Kind, Local, Prepared, Refusal};
 use convenio_agreement::engine::Engine;
 use convenio_agreement::lifecycle::{ActDef, Gate, Role, StageId};
+use convenio_agreement::standing::{Given, OUT_OF_VALIDITY, SUSPENDED, TERMINATED};
 use convenio_agreement::view::{RejectedAct, World};
 use convenio_model::Ref;
 
@@ -15,7 +16,10 @@ use super::timeline::{Shared, side};
 use super::{ActOutcome, Divergence};
 
 /// Reasons that the engine gives: those a replay must come to as well.
-const ENGINE_REASONS: [&str; 4] = ["GATE", "NOT_GOVERNOR", "SEQUENCE", "QUOTA"];
+const ENGINE_REASONS: [&str; 7] = ["GATE", "NOT_GOVERNOR", "SEQUENCE", "QUOTA", SUSPENDED, TERMINATED, OUT_OF_VALIDITY];
+
+/// What the parties ordered, each with the step from which one side knows it.
+pub(super) type Orders = Vec<(u64, Given)>;
 
 /// A RECORD, spooled and read.
 pub(super) struct Case<'p> {
@@ -47,6 +51,8 @@ pub(super) struct Fold<'f> {
     pub(super) world: World,
     /// Orders, seats and agencies as this side knew them; without it nothing is judged.
     pub(super) shared: Option<&'f Shared>,
+    /// What the parties ordered, as each side knew it; the origin's first.
+    pub(super) orders: Option<&'f [Orders; 2]>,
     /// Where changes of orders go, if they are asked for.
     pub(super) events: Option<Vec<OrderEvent>>,
     seat: Option<Ref>,
@@ -61,7 +67,7 @@ impl<'f> Fold<'f> {
         shared: Option<&'f Shared>,
     ) -> Self {
         let (events, world) = (shared.is_none().then(Vec::new), World::default());
-        Self { packs, last, role, world, shared, events, seat: None, wants: None }
+        Self { packs, last, role, world, shared, orders: None, events, seat: None, wants: None }
     }
 
     /// Folds the records; `told` gets after each step the step and the world, and returns what each record comes to.
@@ -105,6 +111,14 @@ impl<'f> Fold<'f> {
         Engine::new(pack.unwrap_or(self.last), self.role)
     }
 
+    /// Why an act was not in force for its issuer: everything before it at that side is what its issuer knew.
+    fn halts(&self, case: &Case<'_>, read: &Read<'_>) -> Option<&'static str> {
+        let of = &case.spooled;
+        let orders = self.orders.map_or(&[][..], |sides| &sides[usize::from(!of.by_origin)]);
+        let known = orders.iter().filter(|(step, _)| *step < of.own_step).map(|(_, given)| given);
+        read.pack.halts(known, read.def, of.time_ms)
+    }
+
     /// Puts orders and agencies as they stood here before a step beside what is known of the subject.
     fn surround(&mut self, read: &Read<'_>, step: u64) {
         let Some(shared) = self.shared else { return };
@@ -144,7 +158,9 @@ impl<'f> Fold<'f> {
         } else {
             let prepared = prepared(read);
             if self.shared.is_some() && read.whole {
-                kept.unentitled = unentitled(&engine, &self.world, &prepared, read);
+                let halts =
+                    self.halts(case, read).map(|reason| Detail { gate: reason.to_owned(), ..Detail::default() });
+                kept.unentitled = halts.or_else(|| unentitled(&engine, &self.world, &prepared, read));
             }
             engine.apply_own(&mut self.world, &prepared, read.record_id, read.event_time_ms, &read.content);
             self.changed(read.subject, step, case.spooled.index);
@@ -195,7 +211,10 @@ impl<'f> Fold<'f> {
         };
         let mut divergence = None;
         if self.shared.is_some() && read.whole {
-            let replayed = verdict(read.pack, &engine, &self.world, read, &incoming);
+            let replayed = match self.halts(case, read) {
+                Some(reason) => Err(reason.to_owned()),
+                None => verdict(read.pack, &engine, &self.world, read, &incoming),
+            };
             if replayed.as_ref().err().map(String::as_str) != rejected {
                 divergence = Some(Divergence {
                     index: case.spooled.index,

@@ -11,8 +11,8 @@ use convenio_agreement::view::World;
 use convenio_model::Ref;
 
 use super::act::read;
-use super::chain::{Seen, chains};
-use super::fold::{Case, Fold, Verdict};
+use super::chain::{Chain, Seen, Steps, chains};
+use super::fold::{Case, Fold, Orders, Verdict};
 use super::gather::Gather;
 use super::shared::compared;
 use super::spool::{OrderEvent, Spool, Spooled, Writer};
@@ -53,12 +53,13 @@ pub(super) fn run(
     Gather { checked, other, chains: &chains, seen: &seen, options }.run(&spool)?;
     let here = |(digest, pack): (&[u8; 32], &Pack)| Some((*digest, pack.corridor(exchange.pack.id())?));
     let packs = checked.packs.iter().filter_map(here).collect();
-    let passes = Passes { packs: &packs, last: &exchange.pack, checked, spool: &spool };
-    let orders = Spool::create(&work.path("orders"), ORDER_SHARES, cores())?;
-    let mut sides = passes.first(&orders)?;
+    let orders = orders(checked, &chains, &seen)?;
+    let passes = Passes { orders: &orders, packs: &packs, last: &exchange.pack, checked, spool: &spool };
+    let demand = Spool::create(&work.path("orders"), ORDER_SHARES, cores())?;
+    let mut sides = passes.first(&demand)?;
     let mut short = Vec::new();
-    for share in 0..orders.shares() {
-        short.extend(settle(&orders.read::<OrderEvent>(share)?, &mut sides));
+    for share in 0..demand.shares() {
+        short.extend(settle(&demand.read::<OrderEvent>(share)?, &mut sides));
     }
     sides.iter_mut().for_each(Shared::settle_quotas);
     short.sort_by_key(|(order, _)| *order);
@@ -66,7 +67,24 @@ pub(super) fn run(
     passes.second(&sides, visit)
 }
 
+/// What the parties ordered, by the step from which each side knows it; the origin's side first.
+fn orders(checked: &Checked, chains: &[Chain; 2], seen: &[Seen; 2]) -> io::Result<[Orders; 2]> {
+    let mut known: [Orders; 2] = Default::default();
+    for (direction, chain) in chains.iter().enumerate() {
+        let (mut own, mut peer) = (Steps::new(&seen[direction]), Steps::new(&seen[1 - direction]));
+        for piece in &chain.pieces {
+            for (index, given) in &checked.logs[piece.at].orders {
+                let Some(place) = chain.place(piece.at, *index) else { continue };
+                known[direction].push((own.own(place)?, given.clone()));
+                known[1 - direction].push((peer.peer(place)?, given.clone()));
+            }
+        }
+    }
+    Ok(known)
+}
+
 struct Passes<'p> {
+    orders: &'p [Orders; 2],
     packs: &'p BTreeMap<[u8; 32], Pack>,
     last: &'p Pack,
     checked: &'p Checked,
@@ -212,6 +230,7 @@ impl<'p> Passes<'p> {
         let mut verdicts: Vec<Verdict> = vec![Verdict::default(); cases.len()];
         for (side, role) in [Role::Origin, Role::Destination].into_iter().enumerate() {
             let mut fold = Fold::new(self.packs, self.last, role, Some(&sides[side]));
+            fold.orders = Some(self.orders);
             for (all, own) in verdicts.iter_mut().zip(fold.run(&cases, |_, _| {})) {
                 all.act = own.act.or(all.act.take());
                 all.divergence = own.divergence.or(all.divergence.take());

@@ -29,12 +29,31 @@ pub(super) fn packs(bundle: &Bundle, trust: &TrustFile, problems: &mut Problems)
             problems.push(bad("the files have another digest than their folder's name".into()));
             continue;
         }
-        if !trust.trusts(pack.id(), &pack.digest()) {
-            problems.push(Problem::new(Check::Trust, "the trust file does not name this digest").at(&prefix));
-        }
         packs.insert(pack.digest(), pack);
     }
+    for (digest, _) in packs.iter().filter(|(_, pack)| !trusted(pack, &packs, trust)) {
+        let problem = Problem::new(Check::Trust, "the trust file does not name this digest, nor one that it amends");
+        problems.push(problem.at(format!("{PACKS}{}/", hex::encode(digest))));
+    }
     packs
+}
+
+/// Whether the trust file names a version, or one that it amends, through others in the bundle. That all parties' roots have
+/// ratified it is checked as of every version.
+pub(super) fn trusted(pack: &Pack, packs: &BTreeMap<[u8; 32], Pack>, trust: &TrustFile) -> bool {
+    let mut at = Some(pack);
+    // A digest covers the one that it amends: the chain ends.
+    while let Some(version) = at {
+        if trust.trusts(pack.id(), &version.digest()) {
+            return true;
+        }
+        let Some(before) = version.amends() else { return false };
+        if trust.trusts(pack.id(), &before) {
+            return true;
+        }
+        at = packs.get(&before).filter(|before| before.id() == pack.id());
+    }
+    false
 }
 
 /// Checks who ratified the packs, and the policy.

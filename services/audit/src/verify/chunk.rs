@@ -190,6 +190,7 @@ fn kind_of(statement: &Statement) -> (Kind, Commitments) {
         Some(Body::PeerCheckpoint(_)) => (Kind::PeerCheckpoint, Vec::new()),
         Some(Body::KeyRotate(_)) => (Kind::KeyRotate, Vec::new()),
         Some(Body::Revoke(_)) => (Kind::Revoke, Vec::new()),
+        Some(Body::Suspend(_) | Body::Resume(_) | Body::Terminate(_)) => (Kind::Order, Vec::new()),
         None => (Kind::Unreadable, Vec::new()),
     }
 }

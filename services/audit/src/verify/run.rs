@@ -13,10 +13,11 @@ use super::cross::{self, Partner};
 use super::heads::Context;
 use super::ids::{self, Spool};
 use super::ledger::Ledger;
+use super::orders;
 use super::outcomes::Recorder;
 use super::revocation::{self, Revoked};
 use super::scan::{self, Scanned};
-use super::sequence::Pass;
+use super::sequence::{Before, Pass, Spoken};
 use super::store::Work;
 use super::walk::{self, Walked};
 use super::witness::{self, Quorum};
@@ -159,6 +160,8 @@ impl Run<'_> {
                 opening,
                 keys,
                 activations: Vec::new(),
+                orders: Vec::new(),
+                echoes: Vec::new(),
                 effective,
                 delivered: 0,
                 judged: 0,
@@ -209,13 +212,20 @@ impl Run<'_> {
             decided: vec![0; logs.len()],
             ids: ids.batch(),
             problems: &mut self.problems,
+            findings: &mut self.findings,
         };
         for chain in chains(logs) {
+            let mut before = Before::default();
             for at in chain {
-                logs[at].activations = pass.log(at, logs)?;
+                let Spoken { active, orders, echoes } = pass.log(at, logs, before)?;
+                before.version = active.last().map(|(_, digest)| *digest).or(before.version);
+                before.order = orders.iter().map(|(_, given)| given.order.number).max().unwrap_or(0).max(before.order);
+                let log = &mut logs[at];
+                (log.activations, log.orders, log.echoes) = (active, orders, echoes);
             }
         }
         pass.ids.flush()?;
+        orders::echoed(logs, pass.problems);
         let outcomes = pass.recorders.into_iter().map(Recorder::finish).collect::<io::Result<Vec<_>>>()?;
         logs.iter_mut().zip(outcomes).for_each(|(log, outcomes)| log.outcomes = Some(outcomes));
         Ok(())
@@ -311,7 +321,11 @@ impl Run<'_> {
             Some(read) => (read.logs, read.packs, read.refusals, Some(read.work)),
             None => Default::default(),
         };
-        let summary = |pack: &Pack| AgreementSummary { id: pack.id().to_owned(), digest: hex::encode(pack.digest()) };
+        let summary = |pack: &Pack| AgreementSummary {
+            id: pack.id().to_owned(),
+            digest: hex::encode(pack.digest()),
+            amended: !self.trust.trusts(pack.id(), &pack.digest()) && agreement::trusted(pack, &packs, self.trust),
+        };
         let verification = Verification {
             bundle: self.path.display().to_string(),
             holds: self.problems.count() == 0,

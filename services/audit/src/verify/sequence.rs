@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::io;
 
 use convenio_agreement::Pack;
+use convenio_agreement::standing::Given;
 use convenio_seal::origin::LogOrigin;
 use convenio_seal::root::RatifiedBy;
 use convenio_seal::{TrustFile, check_counts, verify_ratify};
 use convenio_wire::MAX_OUTCOME;
 use convenio_wire::exchange::v1::statement::Body;
-use convenio_wire::exchange::v1::{Outcome, Ratify};
+use convenio_wire::exchange::v1::{AgreementOrder, Outcome, Ratify, Statement};
 
 use super::ids::{Batch, Id, What};
 use super::ledger::Rows;
+use super::orders;
 use super::outcomes::Recorder;
 use super::{CheckedLog, Kind, partner_at};
 use crate::problem::{Check, Problem, Problems};
@@ -27,16 +29,36 @@ pub(super) struct Pass<'p> {
     pub(super) decided: Vec<u64>,
     pub(super) ids: Batch<'p>,
     pub(super) problems: &'p mut Problems,
+    pub(super) findings: &'p mut Problems,
 }
 
 /// What one log activates, from index on.
 pub(super) type Activations = Vec<(u64, [u8; 32])>;
 
+/// What the epochs before one ended with.
+#[derive(Default, Clone, Copy)]
+pub(super) struct Before {
+    /// Version in force.
+    pub(super) version: Option<[u8; 32]>,
+    /// Number of the last order.
+    pub(super) order: u64,
+}
+
+/// What one log says of versions and orders.
+#[derive(Default)]
+pub(super) struct Spoken {
+    pub(super) active: Activations,
+    pub(super) orders: Vec<(u64, Given)>,
+    pub(super) echoes: Vec<AgreementOrder>,
+}
+
 impl Pass<'_> {
-    /// Reads one log; those of one direction come in the order of their epochs. Returns what it activates.
-    pub(super) fn log(&mut self, at: usize, logs: &[CheckedLog]) -> io::Result<Activations> {
+    /// Reads one log; those of one direction come in the order of their epochs, each with what those before
+    /// it ended with.
+    pub(super) fn log(&mut self, at: usize, logs: &[CheckedLog], before: Before) -> io::Result<Spoken> {
         let log = &logs[at];
-        let mut state = State { log, ratified: Vec::new(), active: Vec::new() };
+        let mut state = State { log, ratified: Vec::new(), active: Vec::new(), before };
+        let mut spoken = Spoken::default();
         let mut rows = Rows::new(&log.scanned.ledger, log.scanned.readable);
         let mut last = (0, 0);
         for special in log.scanned.all_specials() {
@@ -82,10 +104,18 @@ impl Pass<'_> {
                     let what = What::Answer { part: answer.part, erased, time_ms: statement.time_ms };
                     self.ids.push(&Id::new(&answer.record_id, at, index, what))?;
                 }
+                Some(body @ (Body::Suspend(_) | Body::Resume(_) | Body::Terminate(_))) => {
+                    let said = Statement { body: Some(body), ..statement };
+                    orders::read(log, index, &said, (self.trust, self.packs), before.order, &mut spoken)
+                        .unwrap_or_else(|wrong| {
+                            let problem = bad(Check::Agreement, wrong.text, wrong.reason);
+                            if wrong.void { self.findings.push(problem) } else { self.problems.push(problem) }
+                        });
+                }
                 _ => {}
             }
         }
-        Ok(state.active)
+        Ok(Spoken { active: state.active, ..spoken })
     }
 
     fn outcome(
@@ -152,6 +182,7 @@ struct State<'s> {
     log: &'s CheckedLog,
     ratified: Vec<(String, [u8; 32])>,
     active: Activations,
+    before: Before,
 }
 
 impl State<'_> {
@@ -190,7 +221,11 @@ impl State<'_> {
         let pack = pack.corridor(&self.log.line().origin.agreement).ok_or("ACTIVATE of another agreement")?;
         let by = |party: &str| self.ratified.iter().any(|(p, d)| p == party && *d == digest);
         if pack.parties().iter().all(|party| by(&party.id)) {
-            Ok(digest)
+            let last = self.active.last().map(|(_, digest)| *digest).or(self.before.version);
+            match last.is_none_or(|last| last == digest || pack.amends() == Some(last)) {
+                true => Ok(digest),
+                false => Err("ACTIVATE of a version that does not amend the one in force"),
+            }
         } else {
             Err("ACTIVATE of what both parties have not ratified")
         }

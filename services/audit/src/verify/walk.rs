@@ -12,7 +12,8 @@ use crate::problem::{Check, Problem, Problems};
 const BEGINNING: [Kind; 4] = [Kind::EpochOpen, Kind::Ratify, Kind::Ratify, Kind::Activate];
 
 /// Reasons for which a recipient does not keep the parts.
-const DROPPED: [&str; 6] = ["UNDISCLOSED", "PART_MISSING", "COMMITMENT_MISMATCH", "NON_CANONICAL", "SCHEMA", "QUOTA"];
+const DROPPED: [&str; 7] =
+    ["UNDISCLOSED", "PART_MISSING", "COMMITMENT_MISMATCH", "NON_CANONICAL", "SCHEMA", "QUOTA", "NOT_IN_FORCE"];
 
 /// What a walk found.
 #[derive(Default)]

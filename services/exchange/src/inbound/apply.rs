@@ -18,20 +18,25 @@ use super::screen::subject_of;
 use super::told;
 use crate::core::{Core, Exchange};
 use crate::learn::revocation_state;
+use crate::order;
 use crate::outbound::seal::{fresh_record_id, stage_statement};
 use crate::world::load_more;
 
-/// Applies an entry that is no RECORD.
+/// Applies an entry that is no RECORD, which stands at this epoch and index of the partner's logs.
 pub(crate) async fn system(
     work: &mut Work,
     core: &Core,
     exchange: &Exchange,
+    at: (u64, u64),
     world: &mut World,
     form: &Form,
 ) -> Result<(), StoreError> {
     match &form.statement.body {
         Some(Body::Outcome(outcome)) => decisions(work, exchange, world, outcome, &form.parts).await?,
         Some(Body::Revoke(revoke)) => echo(work, core, exchange, revoke).await?,
+        Some(body @ (Body::Suspend(_) | Body::Resume(_) | Body::Terminate(_))) => {
+            order::echo(work, core, exchange, at, body).await?;
+        }
         // Keys and versions were learned when the entry was mirrored: the very batch that holds it must verify.
         _ => {}
     }

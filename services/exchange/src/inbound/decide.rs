@@ -115,7 +115,7 @@ fn detail(exchange: &Exchange, refused: &[(&Verdict, &Refused)]) -> Part {
 }
 
 /// What cannot be staged fails the transaction.
-pub(super) fn too_large(error: crate::error::IssueError) -> StoreError {
+pub(crate) fn too_large(error: crate::error::IssueError) -> StoreError {
     match error {
         crate::error::IssueError::Store(error) => error,
         other => StoreError::Failed(other.to_string()),

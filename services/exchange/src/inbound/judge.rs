@@ -163,7 +163,7 @@ async fn judge(
             Ok(Form { statement: Statement { body: Some(Body::EraseAnswer(said)), .. }, .. }) => {
                 erase::answered(work, core, exchange, said).await?;
             }
-            Ok(form) => apply::system(work, core, exchange, &mut world, form).await?,
+            Ok(form) => apply::system(work, core, exchange, (lane.epoch, entry.index), &mut world, form).await?,
             Err(reason) if entry.is_record => {
                 let refused = Some(decide::Refused::plain(reason));
                 verdicts.push(Verdict { index: entry.index, record_id: entry.record_id, refused });
@@ -208,7 +208,7 @@ fn record(
         return plain("DUPLICATE");
     }
     let verdict = match exchange.version(&form.statement.agreement_digest) {
-        Some(pack) => verdict(exchange, pack, world, entry, form),
+        Some(pack) => verdict(exchange, pack, lane, world, entry, form),
         None => plain("NOT_IN_FORCE"), // not reached: the form was checked under it
     };
     if verdict.is_err() {
@@ -221,10 +221,11 @@ fn record(
     verdict
 }
 
-/// Stage, schema, lifecycle, gates; on success the record is applied.
+/// In force, stage, schema, lifecycle, gates; on success the record is applied.
 fn verdict(
     exchange: &Exchange,
     pack: &Pack,
+    lane: &Lane,
     world: &mut World,
     entry: &Checked,
     form: &Form,
@@ -232,11 +233,15 @@ fn verdict(
     let engine = exchange.engine_of(pack);
     let lead = form.parts.first().ok_or_else(|| decide::Refused::plain("SCHEMA"))?;
     let act = pack.lifecycle().act_of_lead(&lead.message_name);
-    let act = act.ok_or_else(|| decide::Refused::plain("SCHEMA"))?.name();
+    let def = act.ok_or_else(|| decide::Refused::plain("SCHEMA"))?;
+    let act = def.name();
     let (kind, subject) = (kind_of(lead), subject_of(&lead.subject_ref));
     let (Some(kind), Some(subject)) = (kind, subject) else { return Err(decide::Refused::plain("SCHEMA")) };
     if (kind == Kind::Notice) == (subject.kind == ViewKind::Placement) {
         return Err(decide::Refused::plain("SCHEMA"));
+    }
+    if let Some(reason) = exchange.halts_peer(pack, def, (lane.epoch, entry.index), &form.statement) {
+        return Err(decide::Refused::plain(reason));
     }
     let stage = engine.stage_of(world, subject.id, act, kind);
     let content = content(pack, &form.parts, stage)?;

@@ -59,20 +59,21 @@ impl News {
                     let said = verify_revoke(revoke, &exchange.partner_roots).ok();
                     news.revocations.extend(said.map(|said| (revoke.clone(), said)));
                 }
-                Some(Body::Ratify(_) | Body::Activate(_)) => news.enter(exchange, lane, index, entry),
+                Some(Body::Ratify(_) | Body::Activate(_) | Body::Suspend(_) | Body::Resume(_) | Body::Terminate(_)) => {
+                    news.enter(exchange, lane, index, entry)
+                }
                 _ => {}
             }
         }
         news
     }
 
-    /// What a RATIFY or ACTIVATE that its log's key signed puts in force.
+    /// What a RATIFY, an ACTIVATE or an order that its log's key signed puts in force.
     fn enter(&mut self, exchange: &Exchange, lane: &Lane, index: u64, entry: &[u8]) {
         let revoked = self.revoked(exchange);
         let Ok(open) = opened(exchange, lane, (&self.keys, &revoked), index, entry) else { return };
-        let Some(body) = open.statement.body else { return };
         let before = exchange.peer_before(lane.epoch);
-        match exchange.enter(&mut self.force, before, lane, index, &body) {
+        match exchange.enter(&mut self.force, before, lane, index, &open.statement) {
             Entered::Nothing => {}
             Entered::Kept(path, body) => self.entered.push((path, body)),
             Entered::NotHeld(digest) => self.not_held = Some(digest),

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use convenio_agreement::standing::Given;
 use convenio_log::{Hash, Tile, TileBuilder, TileReader, leaf_hash};
 use convenio_seal::manifest::ManifestKeys;
+use convenio_seal::order::claimed_order;
 use convenio_seal::statement::claimed_statement;
 use convenio_store::{CheckpointRow, EntryRow, LogId, LogRow, PartRow, Staged, Store, StoreError, TileRow, Work};
 
@@ -17,6 +19,7 @@ use super::seal::Sealer;
 use crate::core::Exchange;
 use crate::error::OpenError;
 use crate::keys::{Timeline, rotation_state};
+use crate::order::order_state;
 use crate::version::{Digest, activation_state};
 
 /// A group longer than this gets a head of its own every so many entries, so that a batch can always end at one.
@@ -45,6 +48,8 @@ enum Said {
     Keys(Box<ManifestKeys>),
     /// A version of the agreement.
     Version(Digest),
+    /// An order, by whichever party.
+    Order(Box<Given>),
 }
 
 impl Sequencer {
@@ -111,6 +116,7 @@ impl Sequencer {
                     0 => *known = Timeline::opened(*keys),
                     _ => drop(known.rotate(index, *keys)),
                 }),
+                Said::Order(given) => exchange.own_order((lane.epoch, index), *given),
                 Said::Version(digest) => exchange.own_activations_change(lane.epoch, |known| known.add(index, digest)),
             }
         }
@@ -136,9 +142,14 @@ impl Sequencer {
                 let (path, body) = match &puts {
                     Said::Keys(keys) => (rotation_state(&log.origin, keys.version), log.size.to_be_bytes().to_vec()),
                     Said::Version(digest) => (activation_state(&log.origin, log.size), digest.to_vec()),
+                    Said::Order(_) => (order_state(&log.origin, log.size), Vec::new()),
                 };
-                work.put_state(&path, Some(body));
-                said.push((id, log.size, puts));
+                let party = self.exchanges.first().map_or("", |exchange| exchange.own_party.as_str());
+                // The partner's order is only repeated here.
+                if !matches!(&puts, Said::Order(given) if given.order.party != party) {
+                    work.put_state(&path, Some(body));
+                    said.push((id, log.size, puts));
+                }
             }
             for (part, row) in (0u32..).zip(entry.parts) {
                 work.push_part(PartRow { log: id, index: log.size, part, key_id: row.key_id, sealed: row.sealed });
@@ -192,11 +203,13 @@ fn said_by(entry: &Staged) -> Option<Said> {
         return None;
     }
     let keys = |manifest: &[u8]| Some(Said::Keys(Box::new(ManifestKeys::parse(manifest).ok()?)));
-    match claimed_statement(&entry.bytes)?.body? {
+    let said = claimed_statement(&entry.bytes)?;
+    let time_ms = said.time_ms;
+    match said.body? {
         Body::EpochOpen(open) => keys(&open.key_manifest),
         Body::KeyRotate(rotate) => keys(&rotate.key_manifest),
         Body::Activate(activate) => activate.digest.try_into().ok().map(Said::Version),
-        _ => None,
+        body => claimed_order(&body).map(|order| Said::Order(Box::new(Given { order, time_ms }))),
     }
 }
 

@@ -2,7 +2,7 @@
 //! signed statement with its parts and the changed views (model: `gates_in_txn`). Once it commits, the RPC may answer.
 
 use convenio_agreement::act::{Content, Kind, Local, Prepared, Refusal};
-use convenio_agreement::lifecycle::{self, StageId};
+use convenio_agreement::lifecycle::{self, ActDef, StageId};
 use convenio_agreement::plan::Sources;
 use convenio_agreement::view::World;
 use convenio_model::{RecordId, Ref};
@@ -59,6 +59,9 @@ pub async fn issue_act(
     unfrozen(work, exchange)?;
     let mut world = load_world(work, exchange, &[request.placement], &[], &[]).await?;
     let prepared = exchange.engine().prepare(&world, request.placement, request.act)?;
+    if prepared.kind != Kind::Local {
+        in_force(work, core, exchange, exchange.pack().lifecycle().act(request.act))?;
+    }
     let names = messages_of(exchange, request.act);
     let content = project(exchange.pack(), names.iter().map(String::as_str), request.sources, prepared.stage)?;
     load_named(work, exchange, &mut world, &content).await?;
@@ -105,6 +108,7 @@ pub async fn issue_notice(
         lifecycle::Subject::Agencies => (ViewKind::Agency, Vec::new(), vec![subject], Vec::new()),
         lifecycle::Subject::Crews => (ViewKind::Crew, Vec::new(), Vec::new(), vec![subject]),
     };
+    in_force(work, core, exchange, Some(ActDef::Notice(def)))?;
     let content = project(exchange.pack(), [def.message.as_ref()], sources, StageId::FIRST)?;
     let mut world = load_world(work, exchange, &[], &orders, &agencies).await?;
     load_crews(work, exchange, &mut world, &crews).await?;
@@ -142,6 +146,13 @@ async fn stage_record(
 fn unfrozen(work: &Work, exchange: &Exchange) -> Result<(), IssueError> {
     let alarm = &work.log(exchange.own().log)?.alarm;
     if alarm.is_empty() { Ok(()) } else { Err(IssueError::Frozen(alarm.clone())) }
+}
+
+/// An act that crosses needs an agreement in force: within its days, not suspended, not terminated.
+fn in_force(work: &Work, core: &Core, exchange: &Exchange, act: Option<ActDef<'_>>) -> Result<(), IssueError> {
+    let now_ms = core.sealer.clock.now_ms();
+    let halts = act.map(|act| exchange.halts_own(work, act, now_ms)).transpose()?.flatten();
+    halts.map_or(Ok(()), |reason| Err(IssueError::Halted(reason)))
 }
 
 fn messages_of(exchange: &Exchange, act: &str) -> Vec<String> {

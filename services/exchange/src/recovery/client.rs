@@ -162,7 +162,8 @@ impl Recovering {
                 Said::Batch(batch) => {
                     if let Some(log) = announced.take() {
                         let before = logs.iter().rev().filter(|known| known.said.mirrored == log.mirrored);
-                        let before = before.into_iter().find_map(|known| known.force.active.last());
+                        let before = before.into_iter().next().map(|known| known.force.after(known.before));
+                        let before = before.unwrap_or_default();
                         logs.push(self.begin_log(log, &batch, before).await?);
                     }
                     let log = logs.last_mut().ok_or(RecoverError::Answer("no log"))?;

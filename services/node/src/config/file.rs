@@ -21,6 +21,7 @@ pub(super) struct NodeFile {
     pub agreements_dir: PathBuf,
     pub agreements: Vec<String>,
     pub amendments: Option<PathBuf>,
+    pub orders: Option<PathBuf>,
     pub tls: TlsFile,
     #[serde(default)]
     pub partners: Vec<PartnerFile>,

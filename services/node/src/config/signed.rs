@@ -10,6 +10,7 @@ use convenio_seal::dsse::Envelope;
 use convenio_seal::epoch::{epoch_open_from, verify_epoch_open};
 use convenio_seal::key::{KEY_FILE_SUFFIX, SigningKey};
 use convenio_seal::manifest::{ManifestKeys, NodeKeys};
+use convenio_seal::order::{order_from, verify_order};
 use convenio_seal::origin::LogOrigin;
 use convenio_seal::root::{RatifiedBy, RootError, RootSet, ratify_from, verify_ratify};
 use convenio_seal::rotation::{key_rotate_from, revoke_from, verify_key_rotate, verify_revoke};
@@ -208,6 +209,19 @@ pub(super) fn epochs(
     }
     let epochs = envelopes.into_iter().map(|envelope: Loaded<Epoch>| envelope.bytes).collect();
     Ok((epochs, changes.into_iter().map(|(_, _, bytes)| bytes).collect()))
+}
+
+/// The orders that the own roots signed, ascending by number; none without a folder.
+pub(super) fn orders(source: &Source, file: &NodeFile, trust: &TrustFile) -> Result<Files, ConfigError> {
+    let Some(path) = &file.orders else { return Ok(Vec::new()) };
+    let folder = Folder { source, key: "orders", path: source.resolve(path) };
+    let roots = roots_of(source, file, trust, &file.party)?;
+    let mut envelopes = folder.envelopes(|envelope| {
+        let (body, said) = order_from(envelope)?;
+        verify_order(&body, roots).map(|_| said.number)
+    })?;
+    envelopes.sort_by_key(|envelope| envelope.content);
+    Ok(envelopes.into_iter().map(|envelope| envelope.bytes).collect())
 }
 
 type Epoch = (LogOrigin, EpochOpen, ManifestKeys);

@@ -88,6 +88,7 @@ impl Side {
             key_changes: Vec::new(),
             agreements: vec![(pack.clone(), Partner { party: other.party.to_owned(), node: other.node.to_owned() })],
             amendments: Vec::new(),
+            orders: Vec::new(),
             roots: vec![self.roots(), other.roots()],
             ratifications: vec![self.ratification(pack), other.ratification(pack)],
             epochs: vec![self.epoch(pack, other.node)],

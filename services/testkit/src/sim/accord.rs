@@ -6,12 +6,19 @@ use convenio_agreement::Pack;
 use convenio_seal::root::RootSet;
 
 use crate::treaty::{self, Party};
+use crate::versions;
 
 /// The agreement of the third state with the destination.
 pub const THIRD: &str = "hn-ca";
 
 static PACK: LazyLock<Arc<Pack>> =
     LazyLock::new(|| Arc::new(treaty::variant(&treaty::sv_ca(), THIRD, &[("\"sv\"", "\"hn\""), ("\"SV\"", "\"HN\"")])));
+
+/// What tells the second version of an agreement from the first; no rule that a run looks at.
+const AMENDED: (&str, &str) = ("workers (illustrative)\"", "workers (illustrative), amended\"");
+
+static AMENDMENTS: LazyLock<[Arc<Pack>; 2]> =
+    LazyLock::new(|| [treaty::sv_ca(), PACK.clone()].map(|pack| versions::amending(&pack, &[AMENDED])));
 
 /// States and the agreements between them.
 pub struct Accord {
@@ -56,14 +63,28 @@ impl Accord {
         self.parties.iter().map(|party| party.roots.clone()).collect()
     }
 
+    /// Second versions of the agreements of a state.
+    pub fn amendments(&self, state: usize) -> impl Iterator<Item = Arc<Pack>> + '_ {
+        self.links_of(state).map(|(link, _)| AMENDMENTS[link].clone())
+    }
+
+    /// Ratification files of the agreements of a state, in both versions.
+    #[must_use]
+    pub fn ratified(&self, link: usize) -> Vec<(Arc<Pack>, Vec<(String, Vec<u8>)>)> {
+        let (pack, from, to) = &self.links[link];
+        let by = |pack: &Pack, party: &usize| {
+            let party = &self.parties[*party];
+            (party.party.clone(), treaty::ratification(party, pack))
+        };
+        let both = |pack: &Arc<Pack>| (pack.clone(), vec![by(pack, from), by(pack, to)]);
+        vec![both(pack), both(&AMENDMENTS[link])]
+    }
+
     /// Ratification files of the agreements of a state.
     #[must_use]
     pub fn ratifications(&self, state: usize) -> Vec<Vec<u8>> {
-        let both = |(link, _): (usize, bool)| {
-            let (pack, from, to) = &self.links[link];
-            [treaty::ratification(&self.parties[*from], pack), treaty::ratification(&self.parties[*to], pack)]
-        };
-        self.links_of(state).flat_map(both).collect()
+        let of = |(link, _): (usize, bool)| self.ratified(link).into_iter().flat_map(|(_, files)| files);
+        self.links_of(state).flat_map(of).map(|(_, file)| file).collect()
     }
 
     /// Authorisations of the first epochs of a state's logs.

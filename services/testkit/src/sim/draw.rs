@@ -133,7 +133,9 @@ impl Draw {
     /// Keys, and disks.
     fn rare(&mut self, world: &World) -> Op {
         let state = self.state_of(world);
-        match self.below(6) {
+        match self.below(10) {
+            6 | 7 => Op::Amend { state },
+            8 | 9 => Op::Suspend { state },
             0 | 1 => Op::Keys { state },
             2 => Op::Revoke { state },
             3 | 4 => Op::Backup { state },

@@ -25,6 +25,7 @@ impl World {
     pub async fn settle(&mut self) -> Result<(), Violation> {
         self.lines.iter_mut().for_each(super::line::Line::cut);
         self.no_faults();
+        self.all_amend().await?;
         let all: Vec<_> = (0..self.states.len()).collect();
         for round in 0.. {
             need(round < ROUNDS, || format!("no rest after {ROUNDS} rounds: {}", self.unrest()))?;
@@ -120,14 +121,10 @@ impl World {
 
     async fn export(&self, state: usize, out: &Path) -> Result<(), Violation> {
         let (own, at) = (&self.accord.parties[state], &self.states[state]);
-        let packs = self.accord.links_of(state).map(|(link, _)| {
-            let (pack, from, to) = &self.accord.links[link];
-            let by = |party: &usize| {
-                let party = &self.accord.parties[*party];
-                (party.party.clone(), treaty::ratification(party, pack))
-            };
-            (Pack::clone(pack), vec![by(from), by(to)])
-        });
+        let active = bundle::activated(&**at.store()).await.map_err(said)?;
+        let all = self.accord.links_of(state).flat_map(|(link, _)| self.accord.ratified(link));
+        let packs = all.filter(|(pack, _)| active.contains(&pack.digest()));
+        let packs = packs.map(|(pack, ratifications)| (Pack::clone(&pack), ratifications));
         let books = at.books();
         let (_, keys) = at.latest_keys(own);
         let export = Export {

@@ -196,6 +196,16 @@ pub enum Op {
         /// before the epoch is open.
         broken: u8,
     },
+    /// A state takes the second version of its agreements, which all have ratified; its partners hold it from then on.
+    Amend {
+        /// State.
+        state: u8,
+    },
+    /// A state's roots suspend its agreements, or withdraw that.
+    Suspend {
+        /// State.
+        state: u8,
+    },
     /// A state's process ends and starts again.
     Crash {
         /// State.

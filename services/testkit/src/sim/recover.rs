@@ -124,6 +124,8 @@ impl World {
     }
 
     async fn recovering(&mut self, state: usize, agreement: &str) -> Result<Recovering, Violation> {
+        // What its partner has changed over to must be placed before it is refilled.
+        self.states[state].amended |= self.states.iter().any(|state| state.amended);
         let parts = self.states[state].opened(&self.accord).await?;
         Recovering::open(parts, agreement).await.map_err(|e| e.to_string())
     }

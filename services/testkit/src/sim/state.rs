@@ -46,6 +46,12 @@ pub struct State {
     pub saved: Option<BTreeSet<Ref>>,
     /// How often its disk was lost.
     pub losses: u32,
+    /// Root-signed orders about its agreements, ascending.
+    pub orders: Vec<Vec<u8>>,
+    /// Number of the last one.
+    pub ordered: u64,
+    /// The second versions of its agreements were placed.
+    pub amended: bool,
 }
 
 struct Up {
@@ -77,6 +83,9 @@ impl State {
             openings: Vec::new(),
             saved: None,
             losses: 0,
+            orders: Vec::new(),
+            ordered: 0,
+            amended: false,
         }
     }
 
@@ -108,7 +117,8 @@ impl State {
             other_keys: self.manifests.keys().map(|version| keys_of(&own.party, *version)).collect(),
             key_changes: self.manifests.values().chain(&self.revocations).cloned().collect(),
             agreements: agreements.collect(),
-            amendments: Vec::new(),
+            amendments: if self.amended { accord.amendments(self.at).collect() } else { Vec::new() },
+            orders: self.orders.clone(),
             roots: accord.roots(),
             ratifications: accord.ratifications(self.at),
             epochs: accord.epochs(self.at).into_iter().chain(self.openings.iter().cloned()).collect(),

@@ -73,6 +73,8 @@ pub struct Seen {
     outcome: Option<Outcome>,
     /// Version of the keys that it names.
     rotates: Option<u64>,
+    /// True where its own party suspends, false where that withdraws.
+    suspends: Option<bool>,
     /// Epoch and size of the checkpoint that it entangles.
     entangles: Option<Position>,
 }

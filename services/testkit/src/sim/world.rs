@@ -192,6 +192,8 @@ impl World {
                 Ok(vec![state])
             }
             Op::Keys { state } => self.rotate(usize::from(state) % self.states.len(), met).await,
+            Op::Suspend { state } => self.suspend(usize::from(state) % self.states.len(), met).await,
+            Op::Amend { state } => self.amend(usize::from(state) % self.states.len(), met).await,
             Op::Revoke { state } => self.revoke(usize::from(state) % self.states.len(), met).await,
             Op::Retention { state } => self.retention(usize::from(state) % self.states.len(), met).await,
             Op::Backup { state } => self.backup(usize::from(state) % self.states.len()).await,

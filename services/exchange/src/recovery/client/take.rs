@@ -28,7 +28,7 @@ use crate::keys::{Revocations, Timeline, rotation_state};
 use crate::lane::Lane;
 use crate::learn::revocation_state;
 use crate::open::new_log;
-use crate::version::{Digest, Entered, InForce};
+use crate::version::{Before, Entered, InForce};
 
 /// A log on its way in.
 pub(super) struct Incoming {
@@ -43,7 +43,7 @@ pub(super) struct Incoming {
     pub revoked: Vec<KeyRevocation>,
     /// The versions that it ratifies and puts in force, after what the log before it ended with.
     pub force: InForce,
-    before: Option<Digest>,
+    pub before: Before,
     /// The same as it is kept, once the log is verified.
     pub states: Vec<(String, Vec<u8>)>,
 }
@@ -54,7 +54,7 @@ impl Recovering {
         &self,
         said: RefillLog,
         first: &Batch,
-        before: Option<Digest>,
+        before: Before,
     ) -> Result<Incoming, RecoverError> {
         let origin: LogOrigin = said.origin.parse().map_err(|_| RecoverError::Answer("an origin"))?;
         let (own, peer) = (&self.exchange.own_node, &self.exchange.partner_node);
@@ -147,7 +147,7 @@ impl Recovering {
 }
 
 impl Incoming {
-    /// What an entry says of versions. A version that is not held cannot be replayed: an officer has to place it first.
+    /// What an entry says of versions and orders. A version that is not held cannot be replayed: an officer has to place it first.
     fn enter(
         &mut self,
         exchange: &Exchange,
@@ -155,7 +155,13 @@ impl Incoming {
         statement: &Statement,
         entry: &[u8],
     ) -> Result<(), RecoverError> {
-        let Some(body @ (Body::Ratify(_) | Body::Activate(_))) = &statement.body else { return Ok(()) };
+        let speaks = matches!(
+            statement.body,
+            Some(Body::Ratify(_) | Body::Activate(_) | Body::Suspend(_) | Body::Resume(_) | Body::Terminate(_))
+        );
+        if !speaks {
+            return Ok(());
+        }
         let mut revoked = Revocations::default();
         for said in &self.revoked {
             revoked.add(said.clone());
@@ -165,7 +171,7 @@ impl Incoming {
         if !good {
             return Ok(());
         }
-        match exchange.enter(&mut self.force, self.before, &self.lane, index, body) {
+        match exchange.enter(&mut self.force, self.before, &self.lane, index, statement) {
             Entered::Nothing => {}
             Entered::Kept(path, body) => self.states.push((path, body)),
             Entered::NotHeld(_) => return Err(refuted(&self.lane, "UNKNOWN_VERSION")),

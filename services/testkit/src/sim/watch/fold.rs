@@ -2,8 +2,9 @@
 
 use convenio_wire::exchange::v1::{Outcome, Position};
 
-use super::{End, Violation, at, need};
+use super::{End, Seen, Violation, at, need};
 use crate::sim::model::{Act, Open};
+use crate::sim::suspend::goes_on;
 
 impl End {
     /// Own entries in order, each after the other side's entries below its peer position.
@@ -26,6 +27,7 @@ impl End {
             need(peer >= self.folded.1, || format!("own entry {index}: its peer position goes back to {peer}"))?;
             self.absorb_to(peer, other)?;
             if let Some(act) = act {
+                need(!self.halted(index, other), || format!("own entry {index}: {} while suspended", act.name))?;
                 self.issued(&act).map_err(|what| format!("own entry {index}: {} {what}", act.name))?;
             }
             self.folded.0 += 1;
@@ -67,7 +69,9 @@ impl End {
                 self.resolved(outcome);
             }
             if let Some(act) = &entry.act {
-                self.judge(index, act).map_err(|what| format!("mirrored entry {index}: {} {what}", act.name))?;
+                let halted = other.halted(at(index), self);
+                self.judge(index, act, halted)
+                    .map_err(|what| format!("mirrored entry {index}: {} {what}", act.name))?;
             }
             self.folded.1 += 1;
         }
@@ -84,12 +88,26 @@ impl End {
         }
     }
 
-    fn judge(&mut self, index: u64, act: &Act) -> Result<(), Violation> {
+    /// Whether the agreement is suspended for whoever has `own` entries here and knows `peer` of the other side's.
+    pub fn suspended(&self, own: usize, other: &End, peer: u64) -> bool {
+        let last = |log: &[Seen]| log.iter().rev().find_map(|entry| entry.suspends).unwrap_or(false);
+        last(&self.own[..own]) || last(&other.own[..at(peer).min(other.own.len())])
+    }
+
+    /// Whether an own act was not this side's to issue, by the orders that it knew.
+    fn halted(&self, index: usize, other: &End) -> bool {
+        let entry = &self.own[index];
+        let Some(act) = &entry.act else { return false };
+        let peer = other.number(entry.peer.epoch, entry.peer.size);
+        !goes_on(&self.pack, &act.name) && self.suspended(index, other, peer)
+    }
+
+    fn judge(&mut self, index: u64, act: &Act, halted: bool) -> Result<(), Violation> {
         let Some(decision) = self.decided.get(&index) else { return Err("was judged without a decision".to_owned()) };
         if decision.as_deref() == Some("PART_MISSING") {
             return need(self.incomplete.contains(&index), || "was said to lack a part that came".to_owned());
         }
-        let verdict = self.model.verdict(act);
+        let verdict = if halted { Err("SUSPENDED") } else { self.model.verdict(act) };
         let same = decision.as_deref() == verdict.err();
         need(same, || format!("was decided {decision:?} and the rules say {verdict:?}"))?;
         if verdict.is_ok() {

@@ -6,7 +6,9 @@ use convenio_agreement::Pack;
 use convenio_log::{Frontier, leaf_hash};
 use convenio_model::Ref;
 use convenio_seal::manifest::ManifestKeys;
+use convenio_seal::order::claimed_order;
 use convenio_store::{LogRow, Store};
+use convenio_wire::exchange::v1::agreement_order::Order;
 use convenio_wire::exchange::v1::statement::Body;
 use convenio_wire::exchange::v1::{Position, SaltedPart};
 
@@ -72,9 +74,13 @@ impl End {
             Some(Body::KeyRotate(said)) => ManifestKeys::parse(&said.key_manifest).ok().map(|keys| keys.version),
             _ => None,
         };
+        let party = &pack.party(self.role).id;
+        let order = entry.statement.body.as_ref().and_then(claimed_order).filter(|order| order.party == *party);
+        let suspends = order.map(|order| matches!(order.order, Some(Order::Suspend(_))));
         self.records += u64::from(is_record);
         self.own.push(Seen {
             rotates,
+            suspends,
             record: entry.record_id(),
             peer: entry.statement.peer.unwrap_or_default(),
             is_record,

@@ -7,8 +7,9 @@ use super::World;
 use crate::sim::line::{Ended, NOT_MIRRORED};
 use crate::sim::watch::Violation;
 
-/// Reasons that end a session between honest states: a batch or a HELLO that is late or comes twice.
-const HARMLESS: [&str; 2] = ["BAD_FRAMING", NOT_MIRRORED];
+/// Reasons that end a session between honest states: a batch or a HELLO that is late or comes twice, or a version of the
+/// agreement that was placed at one of them only.
+const HARMLESS: [&str; 3] = ["BAD_FRAMING", NOT_MIRRORED, "UNKNOWN_VERSION"];
 
 #[derive(Clone, Copy)]
 pub(in crate::sim) enum Step {

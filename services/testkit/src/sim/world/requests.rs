@@ -10,6 +10,7 @@ use crate::acts::reference;
 use crate::sim::call::{self, Call};
 use crate::sim::model;
 use crate::sim::op::Op;
+use crate::sim::suspend::goes_on;
 use crate::sim::watch::{End, Violation, need};
 
 /// A request that was made.
@@ -146,9 +147,12 @@ impl World {
 
     /// Whether the rules leave an act open.
     fn open(&self, placed: Placed, by_origin: bool, act: &str, said: &model::Said) -> bool {
-        let end = &self.watch.links[placed.link][usize::from(!by_origin)];
+        let ends = &self.watch.links[placed.link];
+        let (end, other) = (&ends[usize::from(!by_origin)], &ends[usize::from(by_origin)]);
         let known = by_origin || end.model.placements.contains_key(&placed.id);
-        known && end.model.gate(act, placed.id, said).is_ok()
+        let (pack, ..) = &self.accord.links[placed.link];
+        let halted = end.suspended(end.own.len(), other, end.judged) && !goes_on(pack, act);
+        known && !halted && end.model.gate(act, placed.id, said).is_ok()
     }
 
     fn request_id(&mut self) -> String {
