@@ -171,7 +171,7 @@ fn plan_field(
         Err(_) => return Err(field.error("unknown comparison")),
     };
     check_comparable(field, compare)?;
-    let list = config.code_lists.iter().find(|list| list.fields.iter().any(|path| *path == cross.from));
+    let list = config.code_lists.iter().find(|list| list.fields.contains(&cross.from));
     if let Some(list) = list.filter(|_| !codes::can_have(field)) {
         let error = field.error(format!("the list `{}` is about it, and it is no text, code or ledger", list.name));
         return Err(error.rule("code_lists/kind").instead("take its path out of the list"));
