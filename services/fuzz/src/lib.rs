@@ -191,19 +191,24 @@ const SHARED: &[(&str, &[u8])] = &[
     ("google/protobuf/descriptor.proto", include_bytes!("../../../proto/google/protobuf/descriptor.proto")),
 ];
 
-/// Configuration and schema of a pack, as a partner hands them over.
-fn pack(bytes: &[u8]) {
-    let Some(at) = bytes.windows(BETWEEN.len()).position(|window| window == BETWEEN) else { return };
+/// The files of a pack out of its configuration and schema; `None` where the two are not set apart.
+#[must_use]
+pub fn pack_files(bytes: &[u8]) -> Option<Files> {
+    let at = bytes.windows(BETWEEN.len()).position(|window| window == BETWEEN)?;
     let mut files = Files::new();
     let own = [
         ("agreements/hostile/agreement.toml", &bytes[..at]),
         ("agreements/hostile/hostile.proto", &bytes[at + BETWEEN.len()..]),
     ];
     for (path, bytes) in SHARED.iter().chain(&own) {
-        if files.insert(path, bytes.to_vec()).is_err() {
-            return;
-        }
+        files.insert(path, bytes.to_vec()).ok()?;
     }
+    Some(files)
+}
+
+/// Configuration and schema of a pack, as a partner hands them over.
+fn pack(bytes: &[u8]) {
+    let Some(files) = pack_files(bytes) else { return };
     match Pack::from_files(files.clone()) {
         Ok(pack) => assert_eq!(pack.digest(), files.digest()),
         Err(error) => assert!(!error.problem.is_empty() && !error.problem.contains('\n') && !error.rule.is_empty()),

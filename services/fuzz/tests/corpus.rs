@@ -64,9 +64,11 @@ fn each_format_has_a_corpus_and_a_target_of_libfuzzer() {
 /// A corpus that nothing is read from would prove nothing: each format accepts some of its own.
 #[test]
 fn the_corpus_is_of_its_format() {
+    use convenio_agreement::Pack;
     use convenio_log::{Note, Policy, SignedCheckpoint, TlogProof, VerifierKey, witness::AddCheckpoint};
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap_or_default();
-    let accepted: [(&str, Accepts<'_>); 10] = [
+    let accepted: [(&str, Accepts<'_>); 11] = [
+        ("pack", &|bytes| convenio_fuzz::pack_files(bytes).is_some_and(|files| Pack::from_files(files).is_ok())),
         ("note", &|bytes| Note::parse(bytes).is_ok()),
         ("checkpoint", &|bytes| SignedCheckpoint::parse(bytes).is_ok()),
         ("tlog_proof", &|bytes| TlogProof::parse(bytes).is_ok()),
