@@ -253,7 +253,12 @@ pub async fn act_once(
         "author" => {
             let contract = registry::Contract {
                 placement: placement.to_owned(),
-                terms: Some(records::terms()),
+                // Employer and place are those of the order, wherever it is.
+                terms: Some(registry::EmploymentTerms {
+                    employer_name: String::new(),
+                    place: None,
+                    ..records::terms()
+                }),
                 text_sha256: vec![7; 32],
                 language: "spa".into(),
                 ..Default::default()
