@@ -273,6 +273,7 @@ impl Names<'_> {
         {
             return Err(self.at.error(key, format!("`{name}` asks for `{}`, which is no fact here", asked.fact)));
         }
+        // A profile asks for quotas once for all its agreements; one that has none holds nobody back.
         let needs = [
             (Gate::WithinStay, self.config.stay.is_some(), "[stay]"),
             (Gate::SectorAllowed, !self.config.sectors.is_empty(), "[[sectors]]"),

@@ -10,6 +10,8 @@ use super::{Act, Model, Placement, Said};
 
 const LICENSED_AGENCY: i32 = 2;
 const ACTIVE: i32 = 1;
+/// Where all work of the runs is.
+const AREA: &str = "CA-ON";
 
 /// An act that is open to this side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,8 +126,12 @@ impl Model {
         closed.map_or(Ok(()), |gate| Err(gate.name.clone()))
     }
 
-    /// A condition about a fact, without time or exception: the runs know no other.
+    /// A condition about a fact, without time; of the exceptions the runs know that for another area.
     fn about(&self, gate: &FactGate, eyes: Eyes, placement: &Placement) -> bool {
+        let areas = &gate.only_if.areas;
+        if !areas.is_empty() && !areas.iter().any(|area| area == AREA) {
+            return true;
+        }
         let role = |by_origin| if by_origin { Role::Origin } else { Role::Destination };
         let count = placement.facts.iter().filter(|f| f.name == gate.fact && eyes.see(role(f.by_origin))).count();
         let owner = self.lifecycle().fact(&gate.fact).map(|fact| fact.by);
