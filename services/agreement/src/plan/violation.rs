@@ -35,11 +35,13 @@ pub(super) fn joined<T: fmt::Display>(items: &[T]) -> String {
 /// Checks the `buf.validate` rules, and that every enum value is declared.
 pub(super) fn check(validator: &Validator, message: &DynamicMessage) -> Vec<Violation> {
     let mut found = Vec::new();
-    walk(message, "", &mut |path, item| {
-        if matches!(item, Odd::Enum) && found.len() < MAX_TOLD {
-            found.push(Violation { path: path.to_owned(), rule: ENUM_RULE.to_owned() });
-        }
-    });
+    if !is_closed(message) {
+        walk(message, "", &mut |path, item| {
+            if matches!(item, Odd::Enum) && found.len() < MAX_TOLD {
+                found.push(Violation { path: path.to_owned(), rule: ENUM_RULE.to_owned() });
+            }
+        });
+    }
     match validator.validate(message) {
         Ok(()) => {}
         Err(RuleError::Validation(error)) => {
@@ -61,6 +63,9 @@ pub(super) fn check(validator: &Validator, message: &DynamicMessage) -> Vec<Viol
 /// Paths of the fields that the descriptors do not know, the first ones.
 pub(super) fn unknown_fields(message: &DynamicMessage) -> Vec<String> {
     let mut found = Vec::new();
+    if is_closed(message) {
+        return found;
+    }
     walk(message, "", &mut |path, item| {
         if let Odd::Field(number) = item
             && found.len() < MAX_TOLD
@@ -77,6 +82,19 @@ enum Odd {
     Field(u32),
     /// A value of an enum.
     Enum,
+}
+
+/// Whether there is nothing odd, as in nearly every message: then no path need be written.
+fn is_closed(message: &DynamicMessage) -> bool {
+    fn is_known(value: &Value, kind: &Kind) -> bool {
+        match (value, kind) {
+            (Value::List(items), _) => items.iter().all(|item| is_known(item, kind)),
+            (Value::EnumNumber(number), Kind::Enum(of)) => of.get_value(*number).is_some(),
+            (Value::Message(inner), _) => is_closed(inner),
+            _ => true,
+        }
+    }
+    message.unknown_fields().next().is_none() && message.fields().all(|(field, value)| is_known(value, &field.kind()))
 }
 
 fn walk(message: &DynamicMessage, prefix: &str, visit: &mut dyn FnMut(&str, Odd)) {

@@ -114,6 +114,12 @@ pub fn terms() -> registry::EmploymentTerms {
         end_date: date(2024, 10, 31),
         housing: Some(registry::Housing { provided: true, weekly_cost: cad(3000), persons_per_room: 4 }),
         employer_pays_travel: true,
+        employer_name: "Finca Ficticia Ltd".into(),
+        place: Some(value::Place {
+            country_code: "CA".into(),
+            subdivision_code: "CA-ON".into(),
+            locality: "Leamington".into(),
+        }),
         ..registry::EmploymentTerms::default()
     }
 }

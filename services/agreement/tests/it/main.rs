@@ -5,6 +5,7 @@ mod arbitrary;
 mod diff;
 mod fixture;
 mod format2;
+mod gates;
 mod hostile;
 mod imports;
 mod lint;

@@ -14,7 +14,12 @@ use convenio_wire::registry::v1 as registry;
 
 use crate::fixture;
 
-const ORDER: Ref = Ref([9; 16]);
+const CONFIG: &str = "agreements/sv-ca/agreement.toml";
+
+const ORDERS: [Ref; 2] = [Ref([9; 16]), Ref([10; 16])];
+/// Placements that hold a seat of either order, at most.
+const QUOTA: u32 = 3;
+const HOUR_MS: u64 = 3_600_000;
 const LOCAL: Local = Local { consent: true, of_age: true, return_offer_shown: true, all_modules: true };
 
 const EXITS: [&str; 7] = ["withdrawn", "expire", "decline", "refuse_visa", "end", "end_contested", "entry_refused"];
@@ -22,7 +27,7 @@ const EXITS: [&str; 7] = ["withdrawn", "expire", "decline", "refuse_visa", "end"
 /// What stands in a log: a record, or decisions about a range of the other log.
 #[derive(Clone)]
 enum Entry {
-    Record { id: Ref, prepared: Prepared, content: Vec<Content> },
+    Record { id: Ref, prepared: Prepared, at_ms: u64, content: Vec<Content> },
     Outcome { end: usize, rejects: BTreeMap<usize, RejectedAct> },
 }
 
@@ -39,17 +44,65 @@ struct Two {
     sides: [Side; 2],
     entropy: SeededEntropy,
     seats: u32,
+    now_ms: u64,
+}
+
+/// The pack with gates, a quota and a deadline of its own.
+fn pack() -> Pack {
+    static PACK: std::sync::LazyLock<Pack> = std::sync::LazyLock::new(|| {
+        let more = "
+[[quotas]]
+name = \"season\"
+limit = 3
+from = \"2024-01-01\"
+until = \"2024-12-31\"
+
+[[gates]]
+name = \"fresh_permit\"
+fact = \"permitted\"
+within_days = 90
+only_if = { areas = [\"CA-ON\"] }
+
+[[gates]]
+name = \"named_twice\"
+fact = \"identified\"
+at_most = 2
+
+[[deadlines]]
+name = \"identified_in_time\"
+after = \"offer\"
+fact = \"identified\"
+days = 5
+
+[[deadlines]]
+name = \"admitted_in_time\"
+after = \"departed\"
+fact = \"admitted\"
+days = 5
+";
+        let text = fixture::Copy::new().read(CONFIG);
+        let copy = fixture::Copy::new().write(CONFIG, &format!("{text}{more}"));
+        let copy = copy.toml("\"order_open\", \"seat_free\"]", "\"order_open\", \"seat_free\", \"quota_free\"]");
+        let copy = copy.toml(
+            "\"not_withdrawn\", \"permitted\", \"oriented\"]",
+            "\"not_withdrawn\", \"fresh_permit\", \"oriented\"]",
+        );
+        let ready = "messages = [\"CandidateIdentified\", \"CandidateName\"]\nneeds_stage = \"OFFERED\"";
+        copy.toml(ready, &format!("{ready}\ngates = [\"named_twice\"]")).load().unwrap()
+    });
+    PACK.clone()
 }
 
 impl Two {
     fn new(seed: u64, seats: u32) -> Self {
-        let pack = fixture::sv_ca();
+        let pack = pack();
         let side = |role| Side { role, world: World::default(), log: Vec::new(), judged: 0, decided: 0 };
         let mut two = Self {
             pack,
             sides: [side(Role::Origin), side(Role::Destination)],
             entropy: SeededEntropy::new(seed),
             seats,
+            now_ms: 1_700_000_000_000,
         };
         let mut order = fixture::job_order(&two.pack);
         order.seats = i32::try_from(seats).unwrap();
@@ -57,14 +110,10 @@ impl Two {
         let content = two.project(&["JobOrderNotice"], &sources, convenio_agreement::lifecycle::StageId::FIRST);
         let pack = two.pack.clone();
         for side in &mut two.sides {
-            Engine::new(&pack, side.role).take_notice(
-                &mut side.world,
-                "job_order",
-                Role::Destination,
-                ORDER,
-                Ref([8; 16]),
-                &content,
-            );
+            for order in ORDERS {
+                let (engine, by) = (Engine::new(&pack, side.role), Role::Destination);
+                engine.take_notice(&mut side.world, "job_order", by, order, Ref([8; 16]), &content);
+            }
         }
         two
     }
@@ -107,9 +156,12 @@ impl Two {
         self.entropy.fill(&mut id.0);
         let engine = Engine::new(&self.pack, self.sides[which].role);
         let Ok(prepared) = engine.prepare(&self.sides[which].world, placement, &act) else { return };
+        let order = ORDERS[usize::from(placement.0[0] % 2)];
+        self.now_ms += HOUR_MS * self.draw(16) as u64;
+        let at_ms = self.now_ms;
         let contract = registry::Contract { name: format!("contracts/{placement}"), ..fixture::contract() };
         let sources = Sources::new()
-            .with(&registry::Placement { job_order: format!("jobOrders/{ORDER}"), ..fixture::placement() })
+            .with(&registry::Placement { job_order: format!("jobOrders/{order}"), ..fixture::placement() })
             .with(&fixture::worker())
             .with(&contract)
             .with(&registry::Event {
@@ -125,12 +177,12 @@ impl Two {
         let messages = self.pack.lifecycle().act(&act).unwrap().messages().to_vec();
         let short: Vec<&str> = messages.iter().map(|m| m.rsplit('.').next().unwrap()).collect();
         let content = self.project(&short, &sources, prepared.stage);
-        if engine.permit(&self.sides[which].world, &prepared, 1, &content, &LOCAL).is_err() {
+        if engine.permit(&self.sides[which].world, &prepared, at_ms, &content, &LOCAL).is_err() {
             return;
         }
-        engine.apply_own(&mut self.sides[which].world, &prepared, id, 1, &content);
+        engine.apply_own(&mut self.sides[which].world, &prepared, id, at_ms, &content);
         if prepared.kind != Kind::Local {
-            self.sides[which].log.push(Entry::Record { id, prepared, content });
+            self.sides[which].log.push(Entry::Record { id, prepared, at_ms, content });
         }
     }
 
@@ -143,7 +195,7 @@ impl Two {
         let engine = Engine::new(&pack, me);
         for (index, entry) in (self.sides[which].judged..).zip(entries) {
             match entry {
-                Entry::Record { id, prepared, content } => {
+                Entry::Record { id, prepared, at_ms, content } => {
                     any = true;
                     let incoming = Incoming {
                         record_id: id,
@@ -152,7 +204,7 @@ impl Two {
                         kind: prepared.kind,
                         subject: prepared.placement,
                         number: prepared.number,
-                        event_time_ms: 1,
+                        event_time_ms: at_ms,
                         known_state: &prepared.known_state,
                         content: &content,
                     };
@@ -193,8 +245,16 @@ impl Two {
 
     fn seats_hold(&self) {
         for side in &self.sides {
-            let held = side.world.order(ORDER).unwrap().held;
-            assert!(held <= self.seats, "{:?} sees {held} of {} seats", side.role, self.seats);
+            let held = ORDERS.map(|order| side.world.order(order).unwrap().held);
+            assert!(
+                held.iter().all(|held| *held <= self.seats),
+                "{:?} sees {held:?} of {} seats",
+                side.role,
+                self.seats
+            );
+            let counted = side.world.quota("season").map_or(0, |quota| quota.held);
+            assert_eq!(counted, held.iter().sum::<u32>(), "{:?} counts otherwise than its orders", side.role);
+            assert!(counted <= QUOTA, "{:?} counts {counted}", side.role);
         }
     }
 
@@ -231,9 +291,9 @@ type Seen = (String, u64, BTreeSet<String>, Vec<String>, bool);
 
 #[test]
 fn both_sides_agree_whatever_the_interleaving() {
-    let mut reached = BTreeSet::new();
+    let (mut reached, mut odd, mut full) = (BTreeSet::new(), BTreeSet::new(), false);
     for seed in 0..400 {
-        let mut two = Two::new(seed, 1 + u32::try_from(seed % 2).unwrap());
+        let mut two = Two::new(seed, 1 + u32::try_from(seed % 3).unwrap());
         for _ in 0..500 {
             let which = two.draw(2);
             if two.draw(4) == 0 {
@@ -244,13 +304,20 @@ fn both_sides_agree_whatever_the_interleaving() {
                 two.act(which);
             }
             two.seats_hold();
+            full |= two.sides[1].world.quota("season").is_some_and(|quota| quota.held == QUOTA);
             let views = two.sides[which].world.placements();
             reached.extend(views.map(|(_, view)| view.state.clone()));
         }
         two.settle();
         let (origin, destination) = (two.shared(0), two.shared(1));
         assert_eq!(origin, destination, "replay with seed {seed}");
-        assert_eq!(two.sides[0].world.order(ORDER), two.sides[1].world.order(ORDER), "replay with seed {seed}");
+        let [a, b] = [0, 1].map(|side| ORDERS.map(|order| two.sides[side].world.order(order).cloned()));
+        assert_eq!(a, b, "replay with seed {seed}");
+        odd.extend(origin.values().flat_map(|seen| seen.3.clone()));
+    }
+    assert!(full, "no run filled the quota");
+    for deadline in ["identified_in_time", "admitted_in_time"] {
+        assert!(odd.contains(&format!("deadline_missed{deadline}")), "no run missed {deadline}: {odd:?}");
     }
     // The runs must have gone somewhere for the agreement to mean anything.
     for state in ["NOMINATED", "OFFERED", "CONTRACTED", "READY_TO_TRAVEL", "EMPLOYED", "ENDED", "CLOSED", "RECALLED"] {

@@ -36,8 +36,11 @@ pub(super) struct Duties {
     pub(super) answer_ms: BTreeMap<String, u64>,
 }
 
-/// Whether a registry path tells what a worker was made to pay.
+/// Whether a registry path tells what a worker was made to pay; what is lawfully deducted from the wage is a term.
 pub(super) fn is_fee(path: &str) -> bool {
+    if path.ends_with(".terms.weekly_deductions") {
+        return false;
+    }
     let word = |word: &str| word.starts_with("fee") || word.starts_with("deduction");
     path.split('.').any(|step| step.split('_').any(word))
 }

@@ -43,6 +43,8 @@ fn terms(wage_cents: i64) -> registry::EmploymentTerms {
         end_date: date(2024, 10, 31),
         housing: Some(registry::Housing { provided: true, weekly_cost: cad(0), persons_per_room: 4 }),
         employer_pays_travel: true,
+        employer_name: "Finca Ficticia Ltd".into(),
+        place: place(),
         ..registry::EmploymentTerms::default()
     }
 }

@@ -363,7 +363,7 @@ fn keeping(months: u32) -> convenio_agreement::Pack {
     let mut files = convenio_agreement::digest::Files::default();
     for (path, bytes) in crate::pair::pack().files().iter() {
         let mut bytes = bytes.to_vec();
-        if path.ends_with("agreement.toml") {
+        if path.ends_with("north_south.toml") {
             let text = String::from_utf8(bytes).unwrap();
             assert!(text.contains("minimum_months = 0"));
             bytes = text.replace("minimum_months = 0", &format!("minimum_months = {months}")).into_bytes();

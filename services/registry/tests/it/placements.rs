@@ -196,6 +196,7 @@ async fn a_worker_goes_out_and_comes_back() {
     let early = Event { acceptance_method: "wet-ink".into(), language: "spa".into(), ..Event::default() };
     let error = transition(&pair, "sv", &name, "contract", early.clone()).await.unwrap_err();
     assert_eq!((error.reason(), error.gate()), ("GATE", "contract_authored"));
+    assert_eq!(error.detail().unwrap().fact, "contract_offered");
 
     for _ in 0..2 {
         let error = contract(&pair, &name, 1500).await.unwrap_err();
@@ -210,6 +211,10 @@ async fn a_worker_goes_out_and_comes_back() {
     let get = GetContractRequest { name: authored.name.clone() };
     let copy = pair.sv.get_contract(&caller("sv"), get).await.unwrap();
     assert_eq!((copy.name, copy.terms, copy.placement), (authored.name.clone(), authored.terms, name.clone()));
+    // The worker accepted another text than the contract's.
+    let other = Event { text_sha256: vec![3; 32], ..early.clone() };
+    let error = transition(&pair, "sv", &name, "contract", other).await.unwrap_err();
+    assert_eq!((error.gate(), error.violations()[0].field.as_str()), ("contract_authored", "event.text_sha256"));
     transition(&pair, "sv", &name, "contract", early).await.unwrap();
     agreed(&pair, &name, "CONTRACTED").await;
 
@@ -261,7 +266,10 @@ async fn visited(pair: &Pair, name: &str) {
     let item = items.iter().find(|item| item.placement.as_ref().is_some_and(|p| p.name == name)).unwrap();
     assert_eq!((item.worker_name.as_str(), item.employer_name.as_str()), ("Ana Prueba", "Farm"));
     assert_eq!(item.languages, ["spa"]);
-    assert_eq!(item.contract.as_ref().and_then(|c| c.terms.clone()), Some(terms(1720)));
+    // What the contract left to its order stands in it.
+    let place = Some(Place { country_code: "CA".into(), subdivision_code: AREA.into(), locality: String::new() });
+    let agreed = EmploymentTerms { employer_name: "Farm".into(), place, ..terms(1720) };
+    assert_eq!(item.contract.as_ref().and_then(|c| c.terms.clone()), Some(agreed));
     assert_eq!(pair.sv.caseload_since(&post, cursor, &areas, &[], 100).await.unwrap(), (Vec::new(), cursor));
     assert!(pair.sv.caseload_since(&post, 0, &["CA-BC".to_owned()], &[], 100).await.unwrap().0.is_empty());
 
@@ -296,15 +304,41 @@ async fn visited(pair: &Pair, name: &str) {
         assert!(found[0].agreed_at.starts_with("node.ca.example/") && found[0].agreed_at.contains('#'));
         assert!(found[0].observed_at.starts_with("node.sv.example/"));
     }
+    paid(pair, name).await;
     let mut names = Vec::new();
     for registry in [&pair.sv, &pair.ca] {
         let request = ListContractsRequest { placement: name.into(), ..ListContractsRequest::default() };
         let listed = registry.list_contracts(&caller("x"), request).await.unwrap().contracts;
         let all: Vec<_> = listed.iter().map(|c| (c.name.clone(), c.origin())).collect();
-        assert_eq!([all[0].1, all[1].1], [ContractOrigin::Authored, ContractOrigin::Observed]);
+        let origins: Vec<_> = all.iter().map(|(_, origin)| *origin).collect();
+        assert_eq!(origins, [ContractOrigin::Authored, ContractOrigin::Observed, ContractOrigin::Paid]);
         names.push(all);
     }
     assert_eq!(names[0], names[1]);
+}
+
+/// A pay slip with a deduction that the contract does not know.
+async fn paid(pair: &Pair, name: &str) {
+    let weekly_deductions = Some(Money { minor_units: 4500, currency_code: "CAD".into() });
+    let pay = Contract { terms: Some(EmploymentTerms { weekly_deductions, ..terms(1720) }), ..Contract::default() };
+    let request = RecordPlacementFactRequest {
+        name: name.into(),
+        fact: "pay_observed".into(),
+        event: Some(Event::default()),
+        contract: Some(pay),
+        ..RecordPlacementFactRequest::default()
+    };
+    pair.sv.record_placement_fact(&caller("sv"), request).await.unwrap();
+    for party in ["sv", "ca"] {
+        let found = until("both see the deduction", || async {
+            let found = read(pair, party, name).await?.discrepancies;
+            found.into_iter().find(|d| d.field_path == "contract.terms.weekly_deductions")
+        })
+        .await;
+        assert_eq!((found.kind.as_str(), found.agreed.as_str()), ("contract_substitution", "–"));
+        assert_eq!(found.observed, "45.00 CAD");
+        assert!(found.agreed_at.starts_with("node.ca.example/") && found.observed_at.starts_with("node.sv.example/"));
+    }
 }
 
 #[tokio::test]
