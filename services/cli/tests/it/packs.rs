@@ -85,3 +85,29 @@ fn a_new_pack_lints_clean() {
         assert!(text(&clean).contains("basis/legal"), "{clean:?}");
     }
 }
+
+#[test]
+fn show_tells_what_an_agreement_says_and_what_is_uncertain() {
+    let folder = agreements().display().to_string();
+    let shown = |args: &[&str]| {
+        let output = convenio(&[&["show", "--agreements", &folder], args].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        text(&output)
+    };
+    let region = shown(&["ca4"]);
+    for words in [
+        "HYPOTHETICAL: no such agreement exists.",
+        "GT, origin and destination",
+        "? right-to-work",
+        "doubt: No text that was read grants one",
+        "stay at most 90 days per permit",
+        "? workers_consulted  missing: hypothetical",
+    ] {
+        assert!(region.contains(words), "{words}: {region}");
+    }
+    let pack = convenio_agreement::Pack::load(&agreements(), "ca4").unwrap();
+    assert!(region.contains(&hex::encode(pack.digest())) && region.contains(&hex::encode(pack.effective_sha256())));
+    assert_eq!(shown(&["ca4", "--effective"]).trim_end(), pack.effective().trim_end());
+    let bilateral = shown(&["ni-cr"]);
+    assert!(bilateral.contains("USD 20.00 by the employer") && !bilateral.contains("HYPOTHETICAL"), "{bilateral}");
+}
