@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::error::OpenError;
+use crate::join;
 use crate::journal::{self, Actor};
 use crate::keys::{Keys, OwnKeys, Revocations, Timeline};
 use crate::lane::Lanes;
@@ -187,6 +188,7 @@ impl Core {
         for exchange in &core.exchanges {
             learn::held(&core.sealer.keys, exchange)?;
             open::first_entries(&core, exchange, &epochs).await?;
+            join::run(&core, exchange).await?;
         }
         crate::erase::restore::run(&core).await?;
         crate::rotate::pending(&core, &changes).await?;

@@ -42,6 +42,16 @@ pub enum OpenError {
         /// What is missing.
         why: String,
     },
+    /// A partner that joins would be sent what is past its retention, for a hold keeps it.
+    #[error("agreement {agreement}: {party} may not join: a hold keeps parts of class {class} past their retention")]
+    NotWithheld {
+        /// Agreement.
+        agreement: String,
+        /// Party that joins.
+        party: String,
+        /// Retention class.
+        class: String,
+    },
     /// The root-signed authorisation of the first epoch is missing or does not fit.
     #[error("agreement {agreement}: no authorisation to open {origin}: {why}")]
     NotAuthorised {

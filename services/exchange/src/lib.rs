@@ -12,6 +12,7 @@ pub mod erase;
 mod error;
 mod fork;
 pub mod inbound;
+mod join;
 pub mod journal;
 mod keys;
 mod lane;

@@ -48,7 +48,7 @@ pub(crate) async fn exchanges(parts: &CoreParts) -> Result<Vec<Arc<Exchange>>, O
             partner_node: partner.node.clone(),
             own_lanes: lanes(&mut logs, &parts.node, pack.id(), partner, true),
             peer_lanes: lanes(&mut logs, &parts.node, pack.id(), partner, false),
-            partner_roots: roots(parts, pack.id(), &partner.party)?.clone(),
+            partner_roots: partner_roots(parts, pack, &partner.party)?,
             own_roots: roots(parts, pack.id(), &parts.party)?.clone(),
             learned: RwLock::default(),
             own_keys: RwLock::default(),
@@ -116,11 +116,26 @@ fn roots<'p>(parts: &'p CoreParts, agreement: &str, party: &str) -> Result<&'p R
     })
 }
 
-/// The ratifications of this very digest by both parties; without them nothing is sent or accepted.
+/// The partner's roots; nobody's while it has not joined.
+fn partner_roots(parts: &CoreParts, pack: &Pack, party: &str) -> Result<RootSet, OpenError> {
+    match roots(parts, pack.id(), party) {
+        Err(_) if !pack.is_connected(party) => {
+            RootSet::none(party).map_err(|error| OpenError::Database(error.to_string()))
+        }
+        found => found.cloned(),
+    }
+}
+
+/// The ratifications of this very digest by both parties; without them nothing is sent or accepted. A party that has not
+/// joined has none, and nothing is sent to it.
 fn ratified(parts: &CoreParts, pack: &Pack, partner: &Partner) -> Result<Envelopes, OpenError> {
-    let own = By { node: &parts.node, roots: roots(parts, pack.id(), &parts.party)? };
-    let theirs = By { node: &partner.node, roots: roots(parts, pack.id(), &partner.party)? };
-    let found = amend::ratified(&parts.ratifications, pack, &[own, theirs], parts.clock.now_ms());
+    let mut all = vec![By { node: &parts.node, roots: roots(parts, pack.id(), &parts.party)? }];
+    match roots(parts, pack.id(), &partner.party) {
+        Ok(roots) => all.push(By { node: &partner.node, roots }),
+        Err(_) if !pack.is_connected(&partner.party) => {}
+        Err(error) => return Err(error),
+    }
+    let found = amend::ratified(&parts.ratifications, pack, &all, parts.clock.now_ms());
     found.map_err(|(party, why)| OpenError::NotRatified { agreement: pack.id().to_owned(), party, why })
 }
 

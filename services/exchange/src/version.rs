@@ -39,7 +39,7 @@ pub(crate) fn activation_states(origin: &str) -> String {
 }
 
 /// Path of a RATIFY that holds: `ratified/<folder of the log>/<digest>/<party>`, with its index.
-fn ratification_state(origin: &str, digest: &Digest, party: &str) -> String {
+pub(crate) fn ratification_state(origin: &str, digest: &Digest, party: &str) -> String {
     format!("{}{}/{party}", ratification_states(origin), hex::encode(digest))
 }
 
@@ -277,8 +277,8 @@ impl Exchange {
     }
 
     /// Takes what an entry at `index` of a log says of versions and orders, its signature checked. `before` is what the logs before this
-    /// one ended with. An ACTIVATE counts if each party's RATIFY of its digest stands before it in the same log, and never
-    /// leads back: it repeats what is in force, or amends it. An order counts if the roots of the log's own party gave it and its number
+    /// one ended with. An ACTIVATE counts if the RATIFY of its digest by each party that takes part, and by the issuer, stands
+    /// before it in the same log, and never leads back: it repeats what is in force, or amends it. An order counts if the roots of the log's own party gave it and its number
     /// grows.
     pub(crate) fn enter(
         &self,
@@ -304,17 +304,18 @@ impl Exchange {
             }
             Body::Activate(activate) => {
                 let Ok(digest) = Digest::try_from(activate.digest.as_slice()) else { return Entered::Nothing };
-                let by = |party: &String| force.ratified.contains_key(&(digest, party.clone()));
-                if !(by(&self.own_party) && by(&self.partner_party)) {
-                    return Entered::Nothing;
-                }
-                let Some(pack) = self.version(&digest) else { return Entered::NotHeld(digest) };
+                let by = |party: &str| force.ratified.contains_key(&(digest, party.to_owned()));
+                let issuer = self.issuer_of(lane);
+                let Some(pack) = self.version(&digest) else {
+                    let both = by(&self.own_party) && by(&self.partner_party);
+                    return if both { Entered::NotHeld(digest) } else { Entered::Nothing };
+                };
                 let last = force.active.last().or(before.version);
-                let counts = |party: &String| {
-                    let said = force.ratified.get(&(digest, party.clone()));
+                let counts = |party: &str| {
+                    let said = force.ratified.get(&(digest, party.to_owned()));
                     said.is_some_and(|said| check_counts(said, &pack.ratification_rule(party), &[], None).is_ok())
                 };
-                if !(counts(&self.own_party) && counts(&self.partner_party)) {
+                if !pack.ratified_by(issuer).all(counts) {
                     return Entered::Nothing;
                 }
                 if last.is_some_and(|last| last != digest && pack.amends() != Some(last)) {
@@ -335,6 +336,11 @@ impl Exchange {
                 Entered::Kept(order_state(&lane.origin, index), Vec::new())
             }
         }
+    }
+
+    /// The party whose log a lane is.
+    fn issuer_of(&self, lane: &Lane) -> &str {
+        if self.own_lanes().iter().any(|own| own.log == lane.log) { &self.own_party } else { &self.partner_party }
     }
 
     /// Whether a ratification is of this agreement, by a party for its node here.

@@ -222,7 +222,7 @@ fn tls(source: &Source, file: &NodeFile) -> Result<(LoadedTls, Vec<PathBuf>), Co
     ];
     keys.extend(file.tls.crl.iter().map(|crl| (source.resolve(crl), "tls.crl".to_owned())));
     for (at, partner) in file.partners.iter().enumerate() {
-        keys.push((source.resolve(&partner.ca), format!("partners[{at}].ca")));
+        keys.extend(partner.ca.iter().map(|ca| (source.resolve(ca), format!("partners[{at}].ca"))));
         keys.extend(partner.crl.iter().map(|crl| (source.resolve(crl), format!("partners[{at}].crl"))));
     }
     let refused = |error: MaterialError| {
@@ -234,12 +234,13 @@ fn tls(source: &Source, file: &NodeFile) -> Result<(LoadedTls, Vec<PathBuf>), Co
     };
     let own_crl = file.tls.crl.iter().map(|crl| (file.trust_domain.clone(), source.resolve(crl)));
     let crls = file.partners.iter().filter_map(|p| Some((p.trust_domain.clone(), source.resolve(p.crl.as_ref()?))));
+    let cas = file.partners.iter().filter_map(|p| Some((p.trust_domain.clone(), source.resolve(p.ca.as_ref()?))));
     let material = TlsMaterial {
         certificate: keys[0].0.clone(),
         key: keys[1].0.clone(),
         own_ca: keys[2].0.clone(),
         own_trust_domain: file.trust_domain.clone(),
-        partner_cas: file.partners.iter().map(|p| (p.trust_domain.clone(), source.resolve(&p.ca))).collect(),
+        partner_cas: cas.collect(),
         crls: own_crl.chain(crls).collect(),
     };
     let loaded = material.load().map_err(refused)?;

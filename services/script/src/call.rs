@@ -75,7 +75,9 @@ impl Stage {
         let unary = methods.filter(|method| !method.is_client_streaming() && !method.is_server_streaming());
         let methods = unary.map(|method| (method.name().to_owned(), method)).collect();
         let parties = |pack: &Pack| pack.parties().iter().map(|party| party.id.clone()).collect();
-        let agreements = packs.iter().map(|pack| (pack.id().to_owned(), parties(pack))).collect();
+        let corridors: Vec<Pack> = packs.iter().flat_map(Pack::corridors).collect();
+        let all = packs.iter().chain(&corridors);
+        let agreements = all.map(|pack| (pack.id().to_owned(), parties(pack))).collect();
         Ok(Self { pool, methods, agreements })
     }
 

@@ -33,6 +33,8 @@ pub struct Script {
     pub once: Vec<Step>,
     /// For every worker, in order.
     pub each: Vec<Step>,
+    /// For every worker, in order, after a party that had no node has joined; its variables go on.
+    pub joined: Vec<Step>,
     /// After all workers, in order.
     pub finally: Vec<Step>,
 }
@@ -129,6 +131,8 @@ struct ScriptFile {
     #[serde(default)]
     each: Vec<Spanned<StepFile>>,
     #[serde(default)]
+    joined: Vec<Spanned<StepFile>>,
+    #[serde(default)]
     finally: Vec<Spanned<StepFile>>,
 }
 
@@ -210,9 +214,10 @@ impl Script {
             }
             steps.into_iter().map(step).collect::<Result<Vec<_>, _>>()
         };
-        let (once, each, finally) = (part(file.once)?, part(file.each)?, part(file.finally)?);
+        let (once, each) = (part(file.once)?, part(file.each)?);
+        let (joined, finally) = (part(file.joined)?, part(file.finally)?);
         let mut known = BTreeSet::new();
-        for part in [&once, &each, &finally] {
+        for part in [&once, &each, &joined, &finally] {
             for step in part {
                 step.variables(&mut known).map_err(|problem| refused(step.line, problem))?;
             }
@@ -223,12 +228,21 @@ impl Script {
             step.variables(&mut general).map_err(|problem| refused(step.line, problem))?;
         }
         let path = path.to_owned();
-        Ok(Self { path, title: file.title, first_day: file.first_day, findings: file.findings, once, each, finally })
+        Ok(Self {
+            path,
+            title: file.title,
+            first_day: file.first_day,
+            findings: file.findings,
+            once,
+            each,
+            joined,
+            finally,
+        })
     }
 
     /// All steps.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.once.iter().chain(&self.each).chain(&self.finally)
+        self.once.iter().chain(&self.each).chain(&self.joined).chain(&self.finally)
     }
 
     /// Agreements besides its own that steps are played under.

@@ -5,6 +5,7 @@
 //! its own for what crosses.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use convenio_wire::node::v1::Exchange;
@@ -61,6 +62,8 @@ pub struct Player<'a> {
     general: Scope,
     /// Sizes of own logs after the last call of `once`.
     after_once: Heads,
+    /// Workers whose scripts go on once a party has joined.
+    waiting: Mutex<BTreeMap<u32, (Scope, Heads)>>,
 }
 
 /// How much of each log there was: by party and agreement.
@@ -100,8 +103,8 @@ impl<'a> Player<'a> {
             return Err(PlayError::of(script, step, None, problem));
         }
         let first_day = script.first_day.unwrap_or_else(|| today.plus(-Script::DAYS_AGO));
-        let general = Scope::general(seed, first_day);
-        Ok(Self { script, agreement, stage, nodes, seed, general, after_once: Heads::new() })
+        let general = Scope::general(seed, agreement, first_day);
+        Ok(Self { script, agreement, stage, nodes, seed, general, after_once: Heads::new(), waiting: Mutex::default() })
     }
 
     /// Plays what comes before any worker.
@@ -121,7 +124,11 @@ impl<'a> Player<'a> {
     /// The first step that goes otherwise.
     pub async fn worker(&self, n: u32) -> Result<Played, PlayError> {
         let run = self.run(format!("worker/{n}"), Some(n)).steps(&self.script.each).await?;
-        Ok(run.played)
+        let played = run.played;
+        if !self.script.joined.is_empty() {
+            self.waiting().insert(n, (run.scope, run.heads));
+        }
+        Ok(played)
     }
 
     /// Plays the scripts of `workers` workers, `at_once` at a time; `done` is told after each.
@@ -135,6 +142,23 @@ impl<'a> Player<'a> {
             Ok(played)
         });
         each.buffer_unordered(at_once).try_fold(Played::default(), |sum, one| async move { Ok(sum.and(one)) }).await
+    }
+
+    /// Plays what comes once a party has joined, for the workers that were played before.
+    ///
+    /// # Errors
+    /// The first step that goes otherwise.
+    pub async fn joined(&self, at_once: usize) -> Result<Played, PlayError> {
+        let waiting = std::mem::take(&mut *self.waiting());
+        let each = stream::iter(waiting).map(|(n, (scope, heads))| async move {
+            let run = Run { scope, heads, ..self.run(format!("joined/{n}"), Some(n)) };
+            run.steps(&self.script.joined).await.map(|run| run.played)
+        });
+        each.buffer_unordered(at_once).try_fold(Played::default(), |sum, one| async move { Ok(sum.and(one)) }).await
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<u32, (Scope, Heads)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Plays what comes after all workers.
@@ -170,7 +194,8 @@ impl Run<'_, '_> {
         let body = self.scope.fill(&step.body)?;
         self.decided(step, &body).await?;
         // The same for a repeated call, another one for every step and worker.
-        let request_id = id(self.player.seed, &format!("{}/line/{}", self.label, step.line));
+        let agreement = self.player.agreement;
+        let request_id = id(self.player.seed, &format!("{agreement}/{}/line/{}", self.label, step.line));
         let request = self.player.stage.request(&step.call, &body, &request_id)?;
         let answer = self.call(step, request).await;
         match (&step.refused, answer) {

@@ -39,13 +39,16 @@ enum Variable<'a> {
 
 impl Scope {
     /// The variables of what is done once.
-    pub fn general(seed: u64, first_day: Day) -> Self {
-        Self::new(seed, "general".to_owned(), 0, first_day)
+    pub fn general(seed: u64, agreement: &str, first_day: Day) -> Self {
+        Self::new(seed, agreement.to_owned(), 0, first_day)
     }
 
     /// The variables of worker `n`, with what was saved before.
     pub fn worker(&self, n: u32) -> Self {
-        Self { saved: self.saved.clone(), ..Self::new(self.seed, format!("worker/{n}"), n, self.first_day) }
+        Self {
+            saved: self.saved.clone(),
+            ..Self::new(self.seed, format!("{}/worker/{n}", self.label), n, self.first_day)
+        }
     }
 
     fn new(seed: u64, label: String, n: u32, first_day: Day) -> Self {
@@ -211,7 +214,7 @@ mod tests {
 
     #[test]
     fn variables_are_replaced_where_they_stand() {
-        let mut general = Scope::general(7, Day::civil(2026, 1, 30));
+        let mut general = Scope::general(7, "xx-yy", Day::civil(2026, 1, 30));
         general.save("employer", "employers/1".to_owned());
         let mut scope = general.worker(3);
         let filled = scope.fill(&json!({

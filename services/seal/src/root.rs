@@ -74,6 +74,17 @@ impl RootSet {
         Ok(Self { party: party.into(), threshold, keys })
     }
 
+    /// The set of a party that has no roots yet: nothing verifies under it.
+    ///
+    /// # Errors
+    /// [`RootError::Field`] for a party's name.
+    pub fn none(party: &str) -> Result<Self, RootError> {
+        if !is_party(party) {
+            return Err(RootError::Field("party"));
+        }
+        Ok(Self { party: party.into(), threshold: 1, keys: Vec::new() })
+    }
+
     /// Party, for example `sv`.
     #[must_use]
     pub fn party(&self) -> &str {

@@ -112,6 +112,17 @@ impl States {
         state.running = Some(Running { node, calls });
     }
 
+    /// Stops the node of a state; its folder stays.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub async fn stop_one(&mut self, party: &str) {
+        let state = self.states.iter_mut().find(|state| state.party.party == party).unwrap();
+        let Running { node, calls } = state.running.take().unwrap();
+        drop(calls);
+        node.stop().await;
+    }
+
     /// Folder of a state.
     #[must_use]
     pub fn path(&self, party: &str) -> PathBuf {

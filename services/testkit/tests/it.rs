@@ -13,6 +13,7 @@ mod it {
     mod faults;
     mod flaws;
     mod independent;
+    mod joining;
     mod journal;
     mod keys;
     mod links;

@@ -20,6 +20,19 @@ impl Pack {
         RatificationRule { sign_off, amends: config.amended() }
     }
 
+    /// Whose ratifications put the agreement in force in the log of `issuer`: those of every party that takes part, and the
+    /// issuer's. While a party has no node yet, the other ratifies alone; once it joins, its own log needs both.
+    pub fn ratified_by(&self, issuer: &str) -> impl Iterator<Item = &str> {
+        let needed = move |party: &&crate::config::Party| party.connected || party.id == issuer;
+        self.parties().iter().filter(needed).map(|party| party.id.as_str())
+    }
+
+    /// Whether a party takes part from the beginning.
+    #[must_use]
+    pub fn is_connected(&self, party: &str) -> bool {
+        self.parties().iter().all(|known| known.id != party || known.connected)
+    }
+
     /// Keys of the points of `[policy_basis]` that are missing, sorted.
     #[must_use]
     pub fn missing_basis(&self) -> Vec<String> {

@@ -180,7 +180,8 @@ fn head_of(note: &[u8]) -> Option<(u64, u64)> {
 
 struct State<'s> {
     log: &'s CheckedLog,
-    ratified: Vec<(String, [u8; 32])>,
+    /// Party, digest and the party's node.
+    ratified: Vec<(String, [u8; 32], String)>,
     active: Activations,
     before: Before,
 }
@@ -211,7 +212,7 @@ impl State<'_> {
             let counts = check_counts(&said, &rule, &trust.offices, Some(time_ms));
             counts.map_err(|why| (format!("RATIFY: {why}"), why.reason()))?;
         }
-        self.ratified.push((said.party().to_owned(), said.digest));
+        self.ratified.push((said.party().to_owned(), said.digest, said.node));
         Ok(())
     }
 
@@ -219,8 +220,12 @@ impl State<'_> {
         let digest: [u8; 32] = digest.try_into().map_err(|_| "ACTIVATE of something that is no digest")?;
         let pack = packs.get(&digest).ok_or("ACTIVATE of an agreement version that is not in the bundle")?;
         let pack = pack.corridor(&self.log.line().origin.agreement).ok_or("ACTIVATE of another agreement")?;
-        let by = |party: &str| self.ratified.iter().any(|(p, d)| p == party && *d == digest);
-        if pack.parties().iter().all(|party| by(&party.id)) {
+        let issuer = &self.log.line().origin.issuer;
+        let said = |(_, d, node): &&(String, [u8; 32], String)| *d == digest && node == issuer;
+        let issuer = self.ratified.iter().find(said).map_or("", |(party, ..)| party);
+        let by = |party: &str| self.ratified.iter().any(|(p, d, _)| p == party && *d == digest);
+        // A party that takes no part yet need not have ratified, unless the log is its own.
+        if pack.ratified_by(issuer).all(by) {
             let last = self.active.last().map(|(_, digest)| *digest).or(self.before.version);
             match last.is_none_or(|last| last == digest || pack.amends() == Some(last)) {
                 true => Ok(digest),

@@ -11,6 +11,9 @@ use crate::problem::{Check, Problem, Problems};
 /// Entries with which a log begins.
 const BEGINNING: [Kind; 4] = [Kind::EpochOpen, Kind::Ratify, Kind::Ratify, Kind::Activate];
 
+/// Entries with which a log begins whose issuer ratified alone.
+const ALONE: [Kind; 3] = [Kind::EpochOpen, Kind::Ratify, Kind::Activate];
+
 /// Reasons for which a recipient does not keep the parts.
 const DROPPED: [&str; 7] =
     ["UNDISCLOSED", "PART_MISSING", "COMMITMENT_MISMATCH", "NON_CANONICAL", "SCHEMA", "QUOTA", "NOT_IN_FORCE"];
@@ -33,7 +36,7 @@ pub(super) fn walk(
 ) -> io::Result<Walked> {
     // An issuer keeps the parts of what was rejected, unless it had to have its log from the partner, who does not.
     let kept = log.line().origin.issuer == exporter && !logs.iter().any(|later| log.continued_by(later));
-    let mut state = Walk { log, logs, digests, out: Walked::default(), peer: (0, 0), active: 0 };
+    let mut state = Walk { log, logs, digests, out: Walked::default(), peer: (0, 0), active: 0, alone: false };
     let mut rows = Rows::new(&log.scanned.ledger, log.scanned.readable);
     let mut decisions = log.outcomes.as_ref().map(Decisions::new);
     let mut batch = ids.batch();
@@ -77,6 +80,7 @@ struct Walk<'w> {
     out: Walked,
     peer: (u64, u64),
     active: usize,
+    alone: bool,
 }
 
 impl Walk<'_> {
@@ -140,7 +144,10 @@ impl Walk<'_> {
     }
 
     fn beginning(&mut self, meta: &Meta, index: u64) {
-        let expected = usize::try_from(index).ok().and_then(|index| BEGINNING.get(index));
+        // Of an agreement whose other party takes no part yet; whether it is one, ACTIVATE is checked for.
+        self.alone |= index == 2 && meta.kind == Kind::Activate;
+        let beginning = if self.alone { ALONE.as_slice() } else { BEGINNING.as_slice() };
+        let expected = usize::try_from(index).ok().and_then(|index| beginning.get(index));
         if expected.is_some_and(|kind| *kind != meta.kind) {
             self.bad(Check::Sequence, index, "BEGINNING", "a log begins EPOCH_OPEN, RATIFY, RATIFY, ACTIVATE");
         } else if expected.is_none() && meta.kind == Kind::EpochOpen {

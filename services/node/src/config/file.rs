@@ -50,7 +50,8 @@ pub(super) struct PartnerFile {
     pub party: String,
     pub node: String,
     pub trust_domain: String,
-    pub ca: PathBuf,
+    /// Missing while the partner takes no part yet.
+    pub ca: Option<PathBuf>,
     pub crl: Option<PathBuf>,
     pub address: Option<String>,
 }

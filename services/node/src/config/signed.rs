@@ -85,6 +85,12 @@ pub(super) fn agreements(source: &Source, file: &NodeFile) -> Result<Vec<(Arc<Pa
         }
         loaded.extend(corridors);
     }
+    let joins = |partner: &PartnerFile| {
+        loaded.iter().any(|(pack, with)| with.party == partner.party && pack.is_connected(&partner.party))
+    };
+    if let Some(at) = file.partners.iter().position(|partner| partner.ca.is_none() && joins(partner)) {
+        return Err(source.error(&format!("partners[{at}].ca"), "missing: only a party without a node may lack it"));
+    }
     // Whoever is believed without need is believed by mistake.
     let idle = file.partners.iter().position(|p| loaded.iter().all(|(_, partner)| partner.party != p.party));
     match idle {
@@ -130,6 +136,9 @@ pub(super) fn ratifications(
             return Err(source.error("trust", format!("{}: {problem}", shown.display())));
         }
         for (party, node) in [(&file.party, &file.node), (&partner.party, &partner.node)] {
+            if !pack.is_connected(party) && *party != file.party && trust.roots_of(party).is_none() {
+                continue; // it has not joined
+            }
             let roots = roots_of(source, file, trust, party)?;
             if !trust.allows(party, node) {
                 let path = source.resolve(&file.trust);

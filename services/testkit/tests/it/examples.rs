@@ -55,7 +55,7 @@ async fn judge(script: &Script, id: &str, states: &States) -> Result<(), String>
         }
         let unannounced = report.findings.iter().filter(|found| !script.findings.contains(found.code));
         let unannounced: Vec<_> = unannounced.map(|found| format!("{} {}", found.code, found.condition)).collect();
-        if agreement == id && !unannounced.is_empty() {
+        if agreement.starts_with(id) && !unannounced.is_empty() {
             return Err(format!("the audit finds what the example does not announce: {unannounced:?}"));
         }
     }
