@@ -31,8 +31,13 @@ const PLACEMENTS: &str = "placements/";
 
 /// A step that went otherwise than its script says.
 #[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct PlayError(Box<Went>);
+
+/// Where it was, and how it went.
+#[derive(Debug, thiserror::Error)]
 #[error("{path}:{line}: {call} by {by}{worker}: {problem}")]
-pub struct PlayError {
+struct Went {
     path: String,
     line: usize,
     call: String,
@@ -397,13 +402,13 @@ impl Played {
 
 impl PlayError {
     fn of(script: &Script, step: &Step, worker: Option<u32>, problem: String) -> Self {
-        Self {
+        Self(Box::new(Went {
             path: script.path.display().to_string(),
             line: step.line,
             call: step.call.clone(),
             by: step.by.clone(),
             worker: worker.map(|n| format!(", worker {n}")).unwrap_or_default(),
             problem,
-        }
+        }))
     }
 }

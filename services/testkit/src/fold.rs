@@ -181,15 +181,15 @@ impl<'a> Replay<'a> {
             let Some(lead) = lead.filter(|lead| lead.subject_ref.starts_with("placements/")) else { continue };
             let Some(id) = subject(&lead) else { continue };
             let reject = outcome.rejects.iter().find(|r| r.index == record.index);
-            let decision = reject.map_or(Ok(()), |reject| {
+            let rejected = reject.map(|reject| {
                 let detail = details.iter().find(|d| d.index + start == record.index).cloned().unwrap_or_default();
-                Err(RejectedAct::new(record.record_id(), &reject.reason, detail.into()))
+                RejectedAct::new(record.record_id(), &reject.reason, detail.into())
             });
             self.exchange.engine_of(self.pack(record)).resolve(
                 &mut self.folded.world,
                 id,
                 record.record_id(),
-                decision,
+                rejected,
             );
         }
     }

@@ -216,7 +216,8 @@ fn countersigned(record_id: RecordId, content: &[Content]) -> Option<Countersign
     let contract = contract_of(content);
     let bytes = |path: &str| content.iter().find_map(|c| c.doc.bytes(path)).unwrap_or_default().to_vec();
     let (text_sha256, accepted_sha256) = (bytes("contract.text_sha256"), bytes("event.text_sha256"));
-    let says = !contract.is_empty() && !(text_sha256.is_empty() && accepted_sha256.is_empty());
+    let named_text = !text_sha256.is_empty() || !accepted_sha256.is_empty();
+    let says = !contract.is_empty() && named_text;
     says.then(|| Countersigned { record_id: record_id.0.to_vec(), contract, text_sha256, accepted_sha256 })
 }
 

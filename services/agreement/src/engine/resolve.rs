@@ -19,14 +19,14 @@ pub(super) struct Accepted<'a> {
 }
 
 impl Engine<'_> {
-    /// The partner decided an own act (model: `resolve`).
-    pub fn resolve(&self, world: &mut World, placement: Ref, record_id: RecordId, decision: Result<(), RejectedAct>) {
+    /// The partner decided an own act: `rejected` tells why, `None` that it was accepted (model: `resolve`).
+    pub fn resolve(&self, world: &mut World, placement: Ref, record_id: RecordId, rejected: Option<RejectedAct>) {
         let first = self.pack.lifecycle().state_name(self.pack.lifecycle().first_crossing);
         let view = world.placement_mut(placement, first);
         let pending = view.pending.iter().position(|p| is(&p.record_id, record_id));
         let fact = view.facts.iter().position(|f| f.undecided && is(&f.record_id, record_id));
-        match (decision, pending, fact) {
-            (Ok(()), Some(at), _) => {
+        match (rejected, pending, fact) {
+            (None, Some(at), _) => {
                 let act = view.pending.remove(at);
                 view.rejected = None;
                 let Pending { record_id, act, to, number, event_time_ms, contract, countersigned, .. } = &act;
@@ -35,9 +35,9 @@ impl Engine<'_> {
                 let event_time_ms = *event_time_ms;
                 self.accept(view, Accepted { record_id, act, to, number, event_time_ms, contract, countersigned });
             }
-            (Ok(()), _, Some(at)) => view.facts[at].undecided = false,
-            (Ok(()), None, None) => {}
-            (Err(mut why), Some(at), _) => {
+            (None, _, Some(at)) => view.facts[at].undecided = false,
+            (None, None, None) => {}
+            (Some(mut why), Some(at), _) => {
                 let act = view.pending.remove(at);
                 if !act.proposal {
                     // What was built on it falls with it; its number is consumed nowhere.
@@ -53,7 +53,7 @@ impl Engine<'_> {
                 why.act = act.act;
                 view.rejected = Some(why);
             }
-            (Err(mut why), _, fact) => {
+            (Some(mut why), _, fact) => {
                 if let Some(at) = fact {
                     why.act = view.facts.remove(at).name;
                     view.authored.retain(|t| !is(&t.record_id, record_id));

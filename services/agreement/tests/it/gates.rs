@@ -97,7 +97,7 @@ impl One {
 
     fn try_at(&mut self, case: Ref, act: &str, at_ms: u64) -> Result<(), Refusal> {
         let id = self.issue(case, ORDER, act, at_ms)?;
-        Engine::new(&self.pack, Role::Origin).resolve(&mut self.world, case, id, Ok(()));
+        Engine::new(&self.pack, Role::Origin).resolve(&mut self.world, case, id, None);
         Ok(())
     }
 
@@ -181,7 +181,7 @@ fn a_quota_counts_what_holds_a_seat_in_its_scope_and_is_given_back() {
     let detail = one.refused(second, "offer", MAY);
     assert_eq!(detail.field_paths, ["placement.job_order", "quotas.ontario"]);
     let rejected = RejectedAct::new(id, "GATE", Detail::default());
-    Engine::new(&one.pack, Role::Destination).resolve(&mut one.world, CASE, id, Err(rejected));
+    Engine::new(&one.pack, Role::Destination).resolve(&mut one.world, CASE, id, Some(rejected));
     assert_eq!(held(&one), 0, "a rejected one gives it back");
     one.try_at(second, "offer", MAY).unwrap();
     // The order leaves the scope with what it holds, and comes back with it.

@@ -63,7 +63,7 @@ fn the_destination_speaks_first_and_no_gate_of_the_origin_refuses() {
     };
     origin.judge(&here, &incoming).unwrap();
     origin.apply_peer(&mut here, &incoming);
-    destination.resolve(&mut there, PLACEMENT, Ref([4; 16]), Ok(()));
+    destination.resolve(&mut there, PLACEMENT, Ref([4; 16]), None);
     for world in [&here, &there] {
         let view = world.placement(PLACEMENT).unwrap();
         assert_eq!((view.state.as_str(), view.number, view.worker_ref.as_str()), ("FOUND", 1, fixture::REF));

@@ -236,8 +236,8 @@ impl Two {
         let engine = Engine::new(&pack, side.role);
         for index in side.decided..end {
             if let Entry::Record { id, prepared, .. } = &side.log[index] {
-                let decision = rejects.get(&index).map_or(Ok(()), |why| Err(why.clone()));
-                engine.resolve(&mut side.world, prepared.placement, *id, decision);
+                let rejected = rejects.get(&index).cloned();
+                engine.resolve(&mut side.world, prepared.placement, *id, rejected);
             }
         }
         side.decided = end;

@@ -323,7 +323,7 @@ impl Exchange {
                 content: &own,
             };
             Engine::new(pack, role(1 - by)).apply_peer(&mut worlds[1 - by], &incoming);
-            engine.resolve(&mut worlds[by], FIRST, id, Ok(()));
+            engine.resolve(&mut worlds[by], FIRST, id, None);
             let subject = format!("placements/{FIRST}");
             season.push(Template { by, parts: parts(&own, subject, kind, open.number, &open.known_state) });
         }

@@ -239,8 +239,8 @@ impl<'f> Fold<'f> {
             return;
         }
         let told = match decision.reason.as_str() {
-            "" => Ok(()),
-            reason => Err(RejectedAct::new(read.record_id, reason, decision.detail())),
+            "" => None,
+            reason => Some(RejectedAct::new(read.record_id, reason, decision.detail())),
         };
         self.engine(case).resolve(&mut self.world, read.subject, read.record_id, told);
         self.changed(read.subject, step, case.spooled.index);

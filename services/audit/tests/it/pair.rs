@@ -406,11 +406,11 @@ impl Pair {
         for index in outcome.begin..outcome.end {
             let Some((record, placement, true)) = self.nodes[node].subjects.get(&index).copied() else { continue };
             let reject = outcome.rejects.iter().find(|reject| reject.index == index);
-            let decision = reject.map_or(Ok(()), |reject| {
+            let rejected = reject.map(|reject| {
                 let found = detail.rejects.iter().find(|detail| detail.index == index).cloned().unwrap_or_default();
-                Err(RejectedAct::new(record, &reject.reason, found.into()))
+                RejectedAct::new(record, &reject.reason, found.into())
             });
-            engine.resolve(&mut self.nodes[node].world, placement, record, decision);
+            engine.resolve(&mut self.nodes[node].world, placement, record, rejected);
         }
     }
 

@@ -108,7 +108,7 @@ async fn decisions(
         if let Some(id) = placement(record) {
             decision_event(work, exchange, id, record, decision.as_ref());
             let pack = exchange.own_version(lane.epoch, record.index);
-            exchange.engine_of(pack).resolve(world, id, record.record_id, decision.map_or(Ok(()), Err));
+            exchange.engine_of(pack).resolve(world, id, record.record_id, decision);
         }
     }
     let decided = own.decided + records.len() as u64;

@@ -229,9 +229,8 @@ impl<'a> Replay<'a> {
             let placement = subject.filter(|subject| subject.kind == ViewKind::Placement);
             let (Some(Subject { id, .. }), Some(_)) = (placement, lead) else { continue };
             self.decision_event(id, record_id, why.as_ref());
-            let decision = why.map_or(Ok(()), Err);
             let pack = self.exchange.own_version(at.0, at.1);
-            self.exchange.engine_of(pack).resolve(&mut self.world, id, record_id, decision);
+            self.exchange.engine_of(pack).resolve(&mut self.world, id, record_id, why);
         }
     }
 

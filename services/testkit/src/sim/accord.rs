@@ -20,6 +20,9 @@ const AMENDED: (&str, &str) = ("workers (illustrative)\"", "workers (illustrativ
 static AMENDMENTS: LazyLock<[Arc<Pack>; 2]> =
     LazyLock::new(|| [treaty::sv_ca(), PACK.clone()].map(|pack| versions::amending(&pack, &[AMENDED])));
 
+/// What the parties signed of one version: party and DSSE envelope.
+pub type Ratified = Vec<(String, Vec<u8>)>;
+
 /// States and the agreements between them.
 pub struct Accord {
     /// States.
@@ -70,7 +73,7 @@ impl Accord {
 
     /// Ratification files of the agreements of a state, in both versions.
     #[must_use]
-    pub fn ratified(&self, link: usize) -> Vec<(Arc<Pack>, Vec<(String, Vec<u8>)>)> {
+    pub fn ratified(&self, link: usize) -> Vec<(Arc<Pack>, Ratified)> {
         let (pack, from, to) = &self.links[link];
         let by = |pack: &Pack, party: &usize| {
             let party = &self.parties[*party];
