@@ -19,4 +19,5 @@ mod records;
 mod replays;
 mod report;
 mod rules;
+mod sign_offs;
 mod witnesses;

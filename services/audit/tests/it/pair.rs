@@ -12,7 +12,8 @@ use convenio_agreement::view::{RejectedAct, World};
 use convenio_log::{Checkpoint, MemoryTree, NoteSigner, SignedCheckpoint, cosignature, leaf_hash};
 use convenio_model::{Entropy, Ref, SeededEntropy, uuid_v7};
 use convenio_seal::manifest::NodeKeys;
-use convenio_seal::root::{RatifiedBy, RootSet};
+use convenio_seal::root::{Grounds, RatifiedBy, RootSet};
+use convenio_seal::signoff::SaidBy;
 use convenio_seal::{
     Envelope, SigningKey, authorise_epoch, commit, epoch_open_from, log_origin, ratify_from, seal_entry,
     sign_ratification,
@@ -48,6 +49,8 @@ pub struct Node {
 pub struct Pair {
     pub pack: Pack,
     pub nodes: [Node; 2],
+    /// What the office of El Salvador signs off before its root ratifies.
+    pub sign_offs: Vec<SaidBy>,
     entropy: SeededEntropy,
     now_ms: u64,
 }
@@ -67,6 +70,16 @@ impl NoteSigner for Named<'_> {
     fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.1.sign(message)
     }
+}
+
+/// When the story begins, Unix milliseconds.
+pub const START_MS: u64 = 1_714_000_000_000;
+/// An office of El Salvador.
+pub const OFFICE: &str = "mre";
+
+/// Its key.
+pub fn office_key() -> SigningKey {
+    SigningKey::generate(&SeededEntropy::labelled(1, OFFICE))
 }
 
 pub fn role(node: usize) -> Role {
@@ -97,6 +110,11 @@ impl Pair {
 
     /// Two nodes whose keys, salts and record ids follow from `seed`.
     pub fn seeded(pack: Pack, seed: u64) -> Self {
+        Self::signed_off(pack, seed, Vec::new())
+    }
+
+    /// As [`Pair::seeded`], ratified by El Salvador with these sign-offs of the office that [`office_key`] is of.
+    pub fn signed_off(pack: Pack, seed: u64, sign_offs: Vec<SaidBy>) -> Self {
         let entropy = SeededEntropy::new(seed);
         let node = |_| Node {
             keys: NodeKeys::generate(&entropy),
@@ -110,7 +128,7 @@ impl Pair {
             judged: 0,
         };
         let nodes = [0, 1].map(node);
-        let mut pair = Self { pack, nodes, entropy, now_ms: 1_714_000_000_000 };
+        let mut pair = Self { pack, nodes, sign_offs, entropy, now_ms: START_MS };
         for node in [SV, CA] {
             let manifest = pair.nodes[node].keys.manifest(party(node), node_name(node), 1);
             let authorisation = EpochAuthorisation {
@@ -153,12 +171,17 @@ impl Pair {
 
     pub fn ratification(&self, of: usize) -> Envelope {
         let root = &self.nodes[of].root;
-        let said = RatifiedBy::new(
+        let mut said = RatifiedBy::new(
             "sv-ca",
             self.pack.digest(),
             node_name(of),
             RootSet::new(party(of), 1, vec![root.public()]).unwrap(),
         );
+        if of == SV && !self.sign_offs.is_empty() {
+            let offices = vec![(OFFICE.to_owned(), office_key().public())];
+            said.grounds =
+                Grounds { offices, sign_offs: self.sign_offs.clone(), time_ms: START_MS, ..Grounds::default() };
+        }
         sign_ratification(&said, &[root]).unwrap()
     }
 

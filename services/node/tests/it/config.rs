@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use convenio_agreement::Pack;
 use convenio_model::{Clock, SeededEntropy, SystemClock};
 use convenio_node::Config;
 use convenio_node::config::ConfigError;
 use convenio_seal::manifest::NodeKeys;
 
-use super::fixture::{States, certificates, root};
+use super::fixture::{AGREEMENT, States, agreements, certificates, root};
 
 fn refused(states: &States) -> ConfigError {
     let error = Config::load(&states.config("sv")).err().expect("the configuration is refused");
@@ -182,6 +183,28 @@ fn a_ratification_of_other_files_or_by_other_roots_is_refused() {
     fs::write(&path, format!("{}{swapped}{}", &text[..at], &text[at + 1..])).unwrap();
     let error = refused(&states);
     assert!(error.problem.contains("ca.dsse.json: a signature of a known key does not verify"), "{error}");
+}
+
+#[test]
+fn a_ratification_without_the_sign_offs_that_its_pack_asks_for_is_refused() {
+    let states = States::new();
+    let packs = states.path("packs");
+    Pack::load(&agreements(), AGREEMENT).unwrap().files().write_to(&packs).unwrap();
+    let toml = packs.join("agreements").join(AGREEMENT).join("agreement.toml");
+    let asked = "\n[sign_off.ca]\noffices = [\"esdc\"]\nk = 1\n";
+    fs::write(&toml, fs::read_to_string(&toml).unwrap() + asked).unwrap();
+    let digest = Pack::load(&packs.join("agreements"), AGREEMENT).unwrap().digest();
+    states.edit("sv", &agreements().display().to_string(), &packs.join("agreements").display().to_string());
+    let trust = states.path("trust");
+    let text = fs::read_to_string(&trust).unwrap();
+    let others: String = text.split_inclusive('\n').filter(|line| !line.starts_with("agreement")).collect();
+    fs::write(&trust, format!("agreement {AGREEMENT} {}\n{others}", hex::encode(digest))).unwrap();
+    for party in ["sv", "ca"] {
+        let (set, key) = root(party);
+        states.ratify("sv", &set, &key, digest);
+    }
+    let error = refused(&states);
+    assert!(error.key == "ratifications" && error.problem.contains("ca.dsse.json: SIGN_OFF"), "{error}");
 }
 
 #[test]

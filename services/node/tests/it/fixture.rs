@@ -120,7 +120,7 @@ pub fn certificates(dir: &Path, party: &str, from: SystemTime, to: SystemTime) {
     fs::write(dir.join("node.sk.pem"), issued.key).unwrap();
 }
 
-fn agreements() -> PathBuf {
+pub fn agreements() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().join("proto/agreements")
 }
 
