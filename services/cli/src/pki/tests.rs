@@ -66,7 +66,7 @@ fn private_keys_are_the_owners_alone() {
             keys += 1;
         }
     }
-    assert_eq!(keys, 6);
+    assert_eq!(keys, 7);
 }
 
 #[test]

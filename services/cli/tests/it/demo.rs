@@ -37,6 +37,6 @@ fn an_agreement_plays_its_own_season_to_a_clean_audit() {
     fs::write(examples.join("season.toml"), season.replacen("\"offer\"", "\"decline\"", 1)).unwrap();
     let (code, out, error) = run(&line("refused"));
     assert_eq!(code, 2, "{out}{error}");
-    let at = season.lines().position(|line| line.contains("\"offer\"")).unwrap() - 3;
+    let at = season.lines().position(|line| line.contains("\"offer\"")).unwrap() - 2;
     assert!(error.contains(&format!("season.toml:{at}: TransitionPlacement by ca")), "{error}");
 }
