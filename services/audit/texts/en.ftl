@@ -61,7 +61,7 @@ A11-ok = { $examined } acts named an agency; both of its licences were active ea
 A11-finding = { $failed } agencies lost a licence of one state, or acted without it
 
 A12-question = Was a fee charged?
-A12-rule = The pack's fee rule (agreement.toml fee_rule) against what was observed of the worker's costs
+A12-rule = The pack's fee rule (agreement.toml [fees]) against what was observed of the worker's costs
 A12-ok = { $examined } observed contracts name no deduction for recruitment
 A12-finding = { $failed } observed contracts name a fee or a deduction that the agreement forbids
 A12-condition-none = no message of the agreement carries a fee or a deduction, so that none was recorded

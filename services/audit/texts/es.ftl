@@ -61,7 +61,7 @@ A11-ok = { $examined } actos nombraron una agencia; sus dos licencias estaban ac
 A11-finding = { $failed } agencias perdieron la licencia de un Estado, o actuaron sin ella
 
 A12-question = ¿Se cobró al trabajador?
-A12-rule = La regla de cobro del convenio (agreement.toml fee_rule) frente a lo observado de los costos del trabajador
+A12-rule = La regla de cobro del convenio (agreement.toml [fees]) frente a lo observado de los costos del trabajador
 A12-ok = { $examined } contratos observados no nombran ningún descuento por reclutamiento
 A12-finding = { $failed } contratos observados nombran un cobro o descuento que el convenio prohíbe
 A12-condition-none = ningún mensaje del convenio lleva un cobro o descuento, de modo que no se anotó ninguno

@@ -61,7 +61,7 @@ A11-ok = { $examined } actes nommaient une agence ; ses deux licences étaient a
 A11-finding = { $failed } agences ont perdu la licence d'un État, ou ont agi sans elle
 
 A12-question = Des frais ont-ils été perçus ?
-A12-rule = La règle de frais de l'accord (agreement.toml fee_rule) face à ce qui a été observé des coûts du travailleur
+A12-rule = La règle de frais de l'accord (agreement.toml [fees]) face à ce qui a été observé des coûts du travailleur
 A12-ok = { $examined } contrats observés ne nomment aucune retenue pour recrutement
 A12-finding = { $failed } contrats observés nomment des frais ou une retenue que l'accord interdit
 A12-condition-none = aucun message de l'accord ne porte de frais ni de retenue, si bien qu'il n'en a été noté aucun
